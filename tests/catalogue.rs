@@ -8,12 +8,12 @@ use alert_gateway_sandbox::{
     Beginning, CallLimits, Description, Measured, Plugin, Sandbox, SandboxOptions,
 };
 use plugin_sdk::case::{self, Case};
-use plugin_sdk::contract::{Alert, Answer, Request, Status};
+use plugin_sdk::contract::{Alert, Answer, Body, Request, Status};
 use plugin_sdk::signature::{Scheme, sha256};
 use plugin_sdk::testing::{self, hostile};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::harness::{random, root};
@@ -56,6 +56,53 @@ async fn no_hostile_request_breaks_a_plugin() {
             _ => REQUESTS_OF_A_SCRIPT,
         };
         plugins.spawn(survives(plugin, real, runner, count));
+    }
+    plugins.join_all().await;
+}
+
+/// A member that is missing or of another type, anywhere in a real body, breaks no plugin, and what a
+/// script makes of nothing stands in no alert. JSON in a text counts as a part of the body. Each member
+/// is left out, and is something else by turns.
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_member_breaks_no_plugin_and_is_no_text() {
+    let sandbox = sandbox();
+    let mut random = random();
+    let mut plugins = JoinSet::new();
+    for bundled in alert_gateway_plugins::all() {
+        let plugin = Arc::new(load(&sandbox, bundled).await);
+        let bodies = cases_of(bundled).into_iter().filter_map(|case| {
+            let body = serde_json::from_slice(&case.request.body.bytes()).ok()?;
+            Some((case.request, body))
+        });
+        let mut random = random.fork();
+        let mut requests = Vec::new();
+        for (request, body) in bodies {
+            requests.extend(wrong_members(&body, &mut random).into_iter().map(|body| {
+                let mut request = request.clone();
+                request.body = Body::from_bytes(body.to_string().into_bytes());
+                sign(&mut request, plugin.description());
+                request
+            }));
+        }
+        assert!(
+            bundled.configuration.is_empty() || requests.len() > 50,
+            "{}: {} requests",
+            bundled.name,
+            requests.len()
+        );
+        plugins.spawn(async move {
+            for request in requests {
+                match answer(&plugin, &request).await {
+                    // The engine's own cases have scripts of their own.
+                    Answer::Alerts(alerts) if !bundled.configuration.is_empty() => {
+                        for alert in alerts {
+                            assert_says_nothing_of_nothing(&plugin, &request, alert);
+                        }
+                    }
+                    _ => {}
+                }
+            }
+        });
     }
     plugins.join_all().await;
 }
@@ -223,15 +270,79 @@ async fn survives(plugin: Arc<Plugin>, real: Vec<Request>, mut runner: TestRunne
         if number % 2 == 0 {
             sign(&mut request, plugin.description());
         }
-        let input = serde_json::to_vec(&request).unwrap();
-        let answer = plugin.read("hostile", &input, &LIMITS).await;
+        answer(&plugin, &request).await;
+    }
+}
+
+async fn answer(plugin: &Plugin, request: &Request) -> Answer {
+    let input = serde_json::to_vec(request).unwrap();
+    let answer = plugin.read("hostile", &input, &LIMITS).await;
+    answer.unwrap_or_else(|error| panic!("{} fails on {request:?}: {error}", plugin.name()))
+}
+
+/// Asserts that an alert's words have no `undefined` and the like, where its request has none.
+fn assert_says_nothing_of_nothing(plugin: &Plugin, request: &Request, mut alert: Alert) {
+    alert.details = None;
+    let said = serde_json::to_string(&alert).unwrap();
+    let body = request.body.bytes();
+    let body = String::from_utf8_lossy(&body);
+    for nothing in ["undefined", "[object ", "NaN"] {
         assert!(
-            answer.is_ok(),
-            "{} fails on {request:?}: {}",
-            plugin.name(),
-            answer.unwrap_err()
+            !said.contains(nothing) || body.contains(nothing),
+            "{} says {nothing} in {said}, of {body}",
+            plugin.name()
         );
     }
+}
+
+/// Returns this value once without each of its members, and once with something else in its place.
+fn wrong_members(value: &Value, random: &mut fastrand::Rng) -> Vec<Value> {
+    let others = [
+        Value::Null,
+        json!(true),
+        json!(-1.5),
+        json!(""),
+        json!("x"),
+        json!([]),
+        json!([null]),
+        json!({}),
+    ];
+    let mut wrong = Vec::new();
+    match value {
+        Value::Object(members) => {
+            for (name, member) in members {
+                let with = |member| {
+                    let mut members = members.clone();
+                    members.insert(name.clone(), member);
+                    Value::Object(members)
+                };
+                let mut without = members.clone();
+                without.remove(name);
+                wrong.push(Value::Object(without));
+                wrong.push(with(random.choice(&others).unwrap().clone()));
+                wrong.extend(wrong_members(member, random).into_iter().map(with));
+            }
+        }
+        Value::Array(items) => {
+            for (at, item) in items.iter().enumerate() {
+                let with = |item| {
+                    let mut items = items.clone();
+                    items[at] = item;
+                    Value::Array(items)
+                };
+                wrong.push(with(random.choice(&others).unwrap().clone()));
+                wrong.extend(wrong_members(item, random).into_iter().map(with));
+            }
+        }
+        Value::String(text) => {
+            if let Ok(inner @ (Value::Object(_) | Value::Array(_))) = serde_json::from_str(text) {
+                let inner = wrong_members(&inner, random);
+                wrong.extend(inner.into_iter().map(|inner| json!(inner.to_string())));
+            }
+        }
+        _ => {}
+    }
+    wrong
 }
 
 /// Signs with the secret in the request's settings: by the scheme that the request shows, or else

@@ -42,17 +42,20 @@ function alarm(body, topic, message, options) {
   const isBlind = word === "INSUFFICIENT_DATA";
   if (isBlind && options.insufficient_data === "ignore") return "an alarm without data";
   if (typeof state !== "string") {
-    notes.push({ kind: "unknown_status", field: "status", found: word.slice(0, 100) });
+    notes.push({ kind: "unknown_status", field: "status", found: word });
     state = "trigger";
   }
   const arn = text(message.AlarmArn);
+  const named = [message.AWSAccountId, message.Region].map(text);
+  if (arn === undefined && named.includes(undefined))
+    notes.push({ kind: "incomplete_key", field: "key" });
   const at = time(text(message.StateChangeTime) ?? text(body.Timestamp) ?? "");
   const order = Date.parse(at);
   const name = text(message.AlarmName);
   const shared = common(body, topic, "alarm");
   return {
     ...shared,
-    key: arn ?? `${text(message.AWSAccountId)} ${text(message.Region)} ${name}`,
+    key: arn ?? [...named, name].join(" "),
     status: state,
     order: Number.isSafeInteger(order) ? order : undefined,
     priority: isBlind ? "medium" : (options.priority ?? "high"),
@@ -94,19 +97,23 @@ function event(body, topic, message, options) {
   const arn = text(message.detail?.eventArn);
   const code = { open: "trigger", upcoming: "trigger", closed: "resolve" };
   const said = text(message.detail?.statusCode);
-  const known = arn !== undefined && Object.hasOwn(code, said);
+  const account = text(message.account);
+  const known = arn !== undefined && account !== undefined && Object.hasOwn(code, said);
   return {
     ...shared,
-    ...(known ? { key: `${arn} ${text(message.account)}`, status: code[said] } : {}),
+    ...(known ? { key: `${arn} ${account}`, status: code[said] } : {}),
     priority: priority(word ?? "") ?? options.priority ?? "high",
     title:
-      text(message.detail?.title) ?? `${text(message["detail-type"])} (${text(message.source)})`,
+      text(message.detail?.title) ??
+      [text(message["detail-type"]), text(message.source) && `(${message.source})`]
+        .filter(Boolean)
+        .join(" "),
     message:
       text(message.detail?.description) ??
       text(message.detail?.eventDescription?.[0]?.latestDescription) ??
       text(body.Subject),
     occurred_at: time(text(message.time) ?? text(body.Timestamp) ?? ""),
-    labels: { ...shared.labels, account: text(message.account) },
+    labels: { ...shared.labels, account },
   };
 }
 
@@ -155,11 +162,10 @@ function parsed(written) {
 }
 
 function consoleOf(arn, name) {
-  const region = arn?.split(":")[3];
-  if (!/^[a-z0-9-]+$/.test(region)) return undefined;
+  const [, partition, , region] = arn?.split(":") ?? [];
+  if (region === undefined || !/^[a-z0-9-]+$/.test(region)) return undefined;
   const encoded = encodeURIComponent(name.toWellFormed());
-  const host = { "aws-cn": "console.amazonaws.cn", "aws-us-gov": "console.amazonaws-us-gov.com" }[
-    arn.split(":")[1]
-  ];
+  const hosts = { "aws-cn": "console.amazonaws.cn", "aws-us-gov": "console.amazonaws-us-gov.com" };
+  const host = hosts[partition];
   return `https://${host ?? `${region}.console.aws.amazon.com`}/cloudwatch/home?region=${region}#alarmsV2:alarm/${encoded}`;
 }

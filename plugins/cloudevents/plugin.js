@@ -66,7 +66,7 @@ function alertOf(request, event, options) {
   const urgent = priority(word ?? "");
   const notes = [];
   if (word !== undefined && urgent === null)
-    notes.push({ kind: "unknown_priority", field: "priority", found: word.slice(0, 100) });
+    notes.push({ kind: "unknown_priority", field: "priority", found: word });
   if (text(event.id) === undefined) notes.push({ kind: "incomplete_id", field: "event_id" });
   const state = ruled ?? said(data, type);
   // What ends nothing that is known by name closes nothing.

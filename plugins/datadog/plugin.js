@@ -20,7 +20,7 @@ function read(request, options) {
   if (said === undefined && Object.hasOwn(TYPES, kind)) state = TYPES[kind];
   if (state === null) {
     const found = said ?? kind;
-    notes.push({ kind: "unknown_status", field: "status", found: found.slice(0, 100) });
+    notes.push({ kind: "unknown_status", field: "status", found: found });
     state = "trigger";
   }
   const id = filled(body.alert_id);
@@ -62,7 +62,7 @@ function urgency(body, said, options, notes) {
   const known = priority(word ?? "");
   if (known !== null) return known;
   if (word !== undefined && word.toLowerCase() !== "normal")
-    notes.push({ kind: "unknown_priority", field: "priority", found: word.slice(0, 100) });
+    notes.push({ kind: "unknown_priority", field: "priority", found: word });
   if (/warn/i.test(said ?? "") || filled(body.alert_type) === "warning") return "medium";
   if (said === undefined && filled(body.alert_type) === "info") return "low";
   return options.default_priority ?? "high";

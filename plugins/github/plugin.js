@@ -15,6 +15,12 @@ const STRANGERS = [
   "watch",
   "gollum",
 ];
+const CONCLUSIONS = {
+  success: "resolve",
+  failure: "trigger",
+  timed_out: "trigger",
+  startup_failure: "trigger",
+};
 const NOBODY = ["cancelled", "skipped", "neutral", "stale", "action_required"];
 const OPENS = [
   "created",
@@ -80,36 +86,30 @@ function run(request, event, options) {
   if (options.branches !== undefined && !options.branches.includes(branch))
     return "a branch that the settings leave out";
   const notes = [];
-  let state = {
-    success: "resolve",
-    failure: "trigger",
-    timed_out: "trigger",
-    startup_failure: "trigger",
-  }[conclusion];
+  let state = Object.hasOwn(CONCLUSIONS, conclusion) ? CONCLUSIONS[conclusion] : undefined;
   if (state === undefined) {
-    notes.push({
-      kind: "unknown_status",
-      field: "status",
-      found: String(conclusion).slice(0, 100),
-    });
+    notes.push({ kind: "unknown_status", field: "status", found: conclusion });
     state = "trigger";
   }
+  const named = [text(run.workflow_id) ?? text(run.path), branch];
+  if (named.includes(undefined)) notes.push({ kind: "incomplete_key", field: "key" });
   const isDefault =
     branch !== undefined &&
     [text(event.repository?.default_branch), "main", "master"].includes(branch);
   const workflow =
     text(run.name) || text(event.workflow?.name) || text(run.path) || "a workflow";
+  const origin = [["by", run.actor?.login], ["run", run.run_number]]
+    .filter(([, name]) => text(name) !== undefined)
+    .map((words) => words.join(" "));
   // A run that is tried again keeps its number.
   const order = run.run_number * 1000 + Math.min(Number(run.run_attempt) || 0, 999);
   return {
-    key: `${repository}/${text(run.workflow_id)}/${branch}`,
+    key: [repository, ...named].join("/"),
     order: Number.isSafeInteger(order) ? order : undefined,
     status: state,
     priority: isDefault ? "high" : "low",
-    title: `${repository}: ${workflow} on ${branch}: ${conclusion}`,
-    message: [text(run.display_title), `by ${text(run.actor?.login)}, run ${text(run.run_number)}`]
-      .filter(Boolean)
-      .join("\n"),
+    title: `${repository}: ${workflow}${branch === undefined ? "" : ` on ${branch}`}: ${conclusion ?? "ended in an unknown way"}`,
+    message: [text(run.display_title), origin.join(", ")].filter(Boolean).join("\n") || undefined,
     occurred_at: time(text(run.updated_at) ?? ""),
     link: link(run.html_url),
     labels: { kind: "workflow_run", repository, branch, workflow },
@@ -134,17 +134,13 @@ function scanned(request, event) {
       ? "trigger"
       : undefined;
   if (state === undefined) {
-    notes.push({
-      kind: "unknown_status",
-      field: "status",
-      found: String(text(event.action)).slice(0, 100),
-    });
+    notes.push({ kind: "unknown_status", field: "status", found: text(event.action) });
     state = "trigger";
   }
   const { kind, severity, title, labels } = described(alert);
   const urgent = severity === "note" ? "low" : priority(severity ?? "");
   if (severity !== undefined && urgent === null)
-    notes.push({ kind: "unknown_priority", field: "priority", found: severity.slice(0, 100) });
+    notes.push({ kind: "unknown_priority", field: "priority", found: severity });
   return {
     key: `${repository}/${kind}/${number}`,
     status: state,
@@ -160,7 +156,7 @@ function scanned(request, event) {
 
 function described(alert) {
   if (alert.secret_type !== undefined) {
-    const name = text(alert.secret_type_display_name) ?? text(alert.secret_type);
+    const name = text(alert.secret_type_display_name) ?? text(alert.secret_type) ?? "of an unknown type";
     return {
       kind: "secret_scanning_alert",
       severity: "critical",
@@ -182,7 +178,7 @@ function described(alert) {
   }
   if (alert.affected_package_name !== undefined) {
     const name = text(alert.affected_package_name);
-    const title = `${name}: ${text(alert.external_identifier) ?? "vulnerable dependency"}`;
+    const title = `${name ?? "a package"}: ${text(alert.external_identifier) ?? "vulnerable dependency"}`;
     const severity = text(alert.severity);
     return { kind: "repository_vulnerability_alert", severity, title, labels: { package: name } };
   }

@@ -22,7 +22,7 @@ function alertOf(request, body, alert, options) {
   const word = text(alert?.status);
   let state = status(word ?? "");
   if (state === null) {
-    notes.push({ kind: "unknown_status", field: "status", found: String(word).slice(0, 100) });
+    notes.push({ kind: "unknown_status", field: "status", found: word });
     state = "trigger";
   }
   const name = text(labels.alertname);
@@ -69,7 +69,7 @@ function urgency(alert, labels, annotations, options, notes) {
   if (own !== undefined && Object.hasOwn(own, word)) return own[word];
   const known = priority(word);
   if (known === null)
-    notes.push({ kind: "unknown_priority", field: "priority", found: word.slice(0, 100) });
+    notes.push({ kind: "unknown_priority", field: "priority", found: word });
   return known ?? "critical";
 }
 

@@ -11,7 +11,7 @@ function read(request, options) {
   const notes = [];
   let state = status(word);
   if (state === null) {
-    notes.push({ kind: "unknown_status", field: "status", found: word.slice(0, 100) });
+    notes.push({ kind: "unknown_status", field: "status", found: word });
     state = "trigger";
   }
   const name = text(check.name) || `check ${id}`;

@@ -41,13 +41,13 @@ function alertOf(request, event, what, incident, id) {
   // A priority may be set when all is over.
   if (text(incident.status) === "resolved") state = "resolve";
   if (state === undefined) {
-    notes.push({ kind: "unknown_status", field: "status", found: what.slice(0, 100) });
+    notes.push({ kind: "unknown_status", field: "status", found: what });
     state = "trigger";
   }
   const word = text(incident.priority?.summary) ?? text(incident.priority?.name);
   const urgency = text(incident.urgency);
   if (word !== undefined && priority(word) === null)
-    notes.push({ kind: "unknown_priority", field: "priority", found: word.slice(0, 100) });
+    notes.push({ kind: "unknown_priority", field: "priority", found: word });
   const occurred = time(text(event.occurred_at) ?? "");
   const order = Date.parse(occurred);
   const title = text(incident.title) ?? text(incident.summary) ?? `incident ${id}`;

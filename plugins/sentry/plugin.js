@@ -32,14 +32,14 @@ function read(request) {
   const notes = [];
   let state = STATES[action];
   if (state === undefined || !Object.hasOwn(STATES, action)) {
-    notes.push({ kind: "unknown_status", field: "status", found: action.slice(0, 100) });
+    notes.push({ kind: "unknown_status", field: "status", found: action });
     state = "trigger";
   }
   const word =
     text(issue?.level) ?? (action === "critical" || action === "warning" ? action : undefined);
   const urgent = priority(word ?? "");
   if (word !== undefined && urgent === null)
-    notes.push({ kind: "unknown_priority", field: "priority", found: word.slice(0, 100) });
+    notes.push({ kind: "unknown_priority", field: "priority", found: word });
   const title =
     text(issue?.title) ??
     text(data.description_title) ??

@@ -26,17 +26,13 @@ function incidentOf(body, incident, options) {
   };
   let state = status(word ?? "") ?? known[word];
   if (typeof state !== "string") {
-    notes.push({ kind: "unknown_status", field: "status", found: String(word).slice(0, 100) });
+    notes.push({ kind: "unknown_status", field: "status", found: word });
     state = "trigger";
   }
   const impact = text(incident.impact_override) ?? text(incident.impact);
   const urgent = isMaintenance ? "low" : priority(impact ?? "");
   if (urgent === null)
-    notes.push({
-      kind: "unknown_priority",
-      field: "priority",
-      found: String(impact).slice(0, 100),
-    });
+    notes.push({ kind: "unknown_priority", field: "priority", found: impact });
   const updates = Array.isArray(incident.incident_updates) ? incident.incident_updates : [];
   return {
     key: `incident ${text(incident.id)}`,
@@ -60,7 +56,7 @@ function componentOf(body, component, id, options) {
   const notes = [];
   let state = word === "under_maintenance" ? "trigger" : status(word ?? "");
   if (state === null) {
-    notes.push({ kind: "unknown_status", field: "status", found: String(word).slice(0, 100) });
+    notes.push({ kind: "unknown_status", field: "status", found: word });
     state = "trigger";
   }
   const name = text(component?.name) ?? `component ${id}`;

@@ -27,7 +27,7 @@ function read(request, options) {
   const notes = [];
   let state = Object.hasOwn(STATES, word) ? STATES[word] : undefined;
   if (state === undefined) {
-    notes.push({ kind: "unknown_status", field: "status", found: String(word).slice(0, 100) });
+    notes.push({ kind: "unknown_status", field: "status", found: word });
     state = "trigger";
   }
   const name = text(monitor?.name) ?? `monitor ${id}`;

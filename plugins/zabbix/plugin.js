@@ -18,16 +18,12 @@ function read(request, options) {
   const value = filled(body.event_value);
   const state = value === "0" ? "resolve" : "trigger";
   if (value !== "0" && value !== "1")
-    notes.push({ kind: "unknown_status", field: "status", found: String(value).slice(0, 100) });
+    notes.push({ kind: "unknown_status", field: "status", found: value });
   const number = filled(body.event_nseverity);
   const word = filled(body.event_severity);
   const urgent = /^[0-5]$/.test(number) ? SEVERITIES[number] : priority(word ?? "");
   if (urgent === null)
-    notes.push({
-      kind: "unknown_priority",
-      field: "priority",
-      found: String(word ?? number).slice(0, 100),
-    });
+    notes.push({ kind: "unknown_priority", field: "priority", found: word ?? number });
   const host = filled(body.host);
   const name = filled(body.event_name) || filled(body.subject) || `event ${id}`;
   const trigger = filled(body.trigger_id);

@@ -75,6 +75,9 @@
     return text.length * 3 <= bytes ? text : ask("bounded", [text, String(bytes)]);
   };
 
+  /* What a note found may be missing, of any type, and long. */
+  const noted = (note) => ({ ...note, found: bounded(text(note?.found)?.slice(0, 100), 400) });
+
   const written = (answer, request) => {
     if (!Array.isArray(answer.alerts)) return JSON.stringify(answer, wellFormed);
     let whole;
@@ -91,6 +94,7 @@
       rest.status ??= undefined;
       rest.priority ??= "high";
       rest.title = String(rest.title ?? request.source);
+      if (Array.isArray(rest.notes)) rest.notes = rest.notes.map(noted);
       rest.labels = Object.fromEntries(
         Object.entries(labels ?? {})
           .filter(([, value]) => value !== null && value !== undefined)
