@@ -367,7 +367,13 @@ fn is_binary(essence: &str) -> bool {
 fn looks_like_json(trimmed: &str) -> bool {
     let mut chars = trimmed.chars().filter(|c| !c.is_whitespace());
     match (chars.next(), chars.next()) {
-        (Some('{'), next) => matches!(next, Some('"' | '}') | None),
+        (Some('{'), Some('"' | '\'' | '}') | None) => true,
+        // A name without quotes, as JavaScript and templates write it.
+        (Some('{'), _) => {
+            let name = trimmed[1..].trim_start();
+            let rest = name.trim_start_matches(|c: char| c.is_alphanumeric() || c == '_');
+            rest.len() < name.len() && rest.trim_start().starts_with(':')
+        }
         (Some('['), next) => matches!(next, Some('{' | '[' | '"' | ']') | None),
         _ => false,
     }

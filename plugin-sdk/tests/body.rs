@@ -99,14 +99,47 @@ fn small_mistakes_are_repaired_and_told() {
             Repair::MissingValue,
         ),
         (r#""{\"a\":1}""#, r#"{"a":1}"#, Repair::Packed),
+        ("{'v': 'x'}", r#"{"v": "x"}"#, Repair::Quotes),
+        ("{v: 1}", r#"{"v": 1}"#, Repair::Quotes),
     ] {
-        let request = request(JSON, body);
-        let reading = body::read(&request).unwrap();
-        assert_eq!(
-            (reading.json().unwrap().as_ref(), &*reading.repairs),
-            (read, &[repair][..])
-        );
+        for media_type in [JSON, ""] {
+            let request = request(media_type, body);
+            let reading = body::read(&request).unwrap();
+            assert_eq!(
+                (reading.json().unwrap().as_ref(), &*reading.repairs),
+                (read, &[repair][..])
+            );
+        }
     }
+}
+
+#[test]
+fn quotes_that_may_mean_two_things_are_refused() {
+    for body in [
+        "{state: resolved}",
+        "{'a': 'it's', 'b': 1}",
+        "{'a': 'C:\\dir'}",
+        "{'a': 'x",
+    ] {
+        for media_type in [JSON, ""] {
+            assert!(
+                refusal(media_type, body).to_string().contains("JSON"),
+                "{body}"
+            );
+        }
+    }
+}
+
+#[test]
+fn parts_that_mail_libraries_encode_are_decoded() {
+    let body = "--x\r\nContent-Disposition: form-data; name=\"data\"\r\n\
+        Content-Type: application/json\r\nContent-Transfer-Encoding: base64\r\n\r\n\
+        eyJzdGF0dXMiOiJva\r\nyJ9\r\n--x\r\nContent-Disposition: form-data; name=\"note\"\r\n\
+        Content-Transfer-Encoding: quoted-printable\r\n\r\nZo=C3=AB\r\n--x--\r\n";
+    assert_eq!(
+        json("multipart/form-data; boundary=x", body),
+        r#"{"data":"{\"status\":\"ok\"}","note":"Zoë"}"#
+    );
 }
 
 #[test]
@@ -265,7 +298,7 @@ fn what_is_no_json_says_where() {
         ("", r#"{"a":1"#, "JSON that ends too soon: line 1, column 6"),
         (JSON, "disk full", "not JSON: line 1, column 1"),
         (JSON, "{\"a\":1}}", "not JSON: line 1, column 8"),
-        (JSON, "{'a':1}", "not JSON: line 1, column 2"),
+        (JSON, "{'a':1}}", "not JSON: line 1, column 2"),
     ] {
         assert_eq!(refusal(media_type, body).to_string(), said, "{body}");
     }

@@ -62,6 +62,12 @@ fn decoded(
 ) -> Result<Option<Content>, Unreadable> {
     let unpacked = unpack(coding, body, limit)?;
     let bytes = unpacked.as_deref().unwrap_or(body);
+    if let Some(text) = utf32(bytes) {
+        if text.len() > limit {
+            return Err(too_large("UTF-32", limit));
+        }
+        return Ok(Some(Content::Text(text)));
+    }
     if let Some(encoding) = charset(media_type, bytes)? {
         let (text, _) = encoding.decode_with_bom_removal(bytes);
         if text.len() > limit {
@@ -135,6 +141,10 @@ fn unpack(header: Option<&str>, body: &[u8], limit: usize) -> Result<Option<Vec<
             unpacked = Some(bytes);
         }
     }
+    // A proxy may pack what a sender has packed, and name it once.
+    if let Some(packed) = unpacked.as_deref().filter(|bytes| is_gzip(bytes)) {
+        unpacked = Coding::Gzip.undo(packed, limit)?;
+    }
     Ok(unpacked)
 }
 
@@ -146,7 +156,9 @@ impl Coding {
     /// `None` where the bytes are plainly not packed: a proxy has unpacked them and left the
     /// header.
     fn undo(self, packed: &[u8], limit: usize) -> Result<Option<Vec<u8>>, Unreadable> {
-        let (name, unpacked) = match self {
+        // Senders name another coding than they use, and hardly anything else begins so.
+        let coding = if is_gzip(packed) { Self::Gzip } else { self };
+        let (name, unpacked) = match coding {
             Self::Gzip if !is_gzip(packed) => return Ok(None),
             Self::Zstd if !packed.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) => return Ok(None),
             Self::Gzip => (
@@ -245,6 +257,28 @@ fn charset(media_type: &str, bytes: &[u8]) -> Result<Option<&'static Encoding>, 
     }
 }
 
+/// UTF-32, with a byte order mark or without, which the WHATWG's encodings leave out. As RFC 4627
+/// has it, three of the first four bytes are zero; UTF-16 would begin with a mark and NUL.
+fn utf32(bytes: &[u8]) -> Option<String> {
+    let unit = match *bytes.get(..4)? {
+        [0, 0, 0xfe, 0xff] => u32::from_be_bytes,
+        [0, 0, 0, first] if first != 0 => u32::from_be_bytes,
+        [0xff, 0xfe, 0, 0] => u32::from_le_bytes,
+        [first, 0, 0, 0] if first != 0 => u32::from_le_bytes,
+        _ => return None,
+    };
+    let (units, rest) = bytes.as_chunks();
+    let text: Option<String> = units
+        .iter()
+        .map(|&bytes| char::from_u32(unit(bytes)))
+        .collect();
+    let text = text.filter(|_| rest.is_empty())?;
+    Some(match text.strip_prefix('\u{feff}') {
+        Some(unmarked) => unmarked.to_owned(),
+        None => text,
+    })
+}
+
 /// UTF-16 without a mark: every other byte of the first characters is zero, as RFC 4627 found it
 /// out for JSON.
 fn without_mark(bytes: &[u8]) -> Option<&'static Encoding> {
@@ -320,6 +354,9 @@ mod tests {
             ("zstd", &zstd_of(JSON.as_bytes())),
             ("br", BROTLI),
             ("deflate, gzip", &gzip(&zlib(JSON.as_bytes()))),
+            ("gzip", &gzip(&gzip(JSON.as_bytes()))),
+            ("deflate", &gzip(JSON.as_bytes())),
+            ("br", &gzip(JSON.as_bytes())),
         ] {
             assert_eq!(text(of(coding, body)), JSON, "{coding}");
         }
@@ -410,12 +447,23 @@ mod tests {
                 .flat_map(unit)
                 .collect()
         };
+        let wider = |mark: &str, unit: fn(u32) -> [u8; 4]| -> Vec<u8> {
+            let chars = mark.chars().chain(JSON.chars());
+            chars.flat_map(|char| unit(u32::from(char))).collect()
+        };
         let latin1: Vec<u8> = JSON.chars().map(|char| char as u8).collect();
         for (media_type, body) in [
             ("application/json", wide(true, u16::to_le_bytes)),
             ("application/json", wide(true, u16::to_be_bytes)),
             ("application/json", wide(false, u16::to_le_bytes)),
             ("application/json", wide(false, u16::to_be_bytes)),
+            ("application/json", wider("\u{feff}", u32::to_le_bytes)),
+            ("application/json", wider("\u{feff}", u32::to_be_bytes)),
+            (
+                "application/json; charset=utf-32",
+                wider("", u32::to_le_bytes),
+            ),
+            ("", wider("", u32::to_be_bytes)),
             (
                 "application/json; charset=utf-16be",
                 wide(false, u16::to_be_bytes),

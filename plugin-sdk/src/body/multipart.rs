@@ -22,7 +22,7 @@ pub struct Part<'a> {
     pub filename: Option<String>,
     /// The part's own `Content-Type`, where it names one.
     pub media_type: Option<String>,
-    /// The bytes.
+    /// The bytes, decoded where the part names a `Content-Transfer-Encoding`.
     pub value: Cow<'a, [u8]>,
 }
 
@@ -121,6 +121,7 @@ fn part(bytes: &[u8]) -> Part<'_> {
         media_type: None,
         value: Cow::Borrowed(&[]),
     };
+    let mut encoding = String::new();
     let mut rest = bytes;
     while !rest.is_empty() {
         let (header, after) = match rest.iter().position(|&byte| byte == b'\n') {
@@ -139,10 +140,45 @@ fn part(bytes: &[u8]) -> Part<'_> {
             part.filename = parameter(value, "filename");
         } else if name.eq_ignore_ascii_case("content-type") {
             part.media_type = Some(line(value, 100));
+        } else if name.eq_ignore_ascii_case("content-transfer-encoding") {
+            encoding = value.trim().to_ascii_lowercase();
         }
     }
-    part.value = Cow::Borrowed(rest);
+    part.value = match &*encoding {
+        // Libraries for mail write these, though RFC 7578 has done away with them.
+        "base64" => str::from_utf8(rest).ok().and_then(text::of_base64),
+        "quoted-printable" => Some(of_quoted_printable(rest)),
+        _ => None,
+    }
+    .map_or(Cow::Borrowed(rest), Cow::Owned);
     part
+}
+
+/// Decodes quoted-printable (RFC 2045). What is no escape stands for itself.
+fn of_quoted_printable(text: &[u8]) -> Vec<u8> {
+    let digit = |byte: &u8| char::from(*byte).to_digit(16).map(|digit| digit as u8);
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let [byte, after @ ..] = rest {
+        rest = match (byte, after) {
+            (b'=', [b'\r', b'\n', after @ ..] | [b'\n', after @ ..]) => after,
+            (b'=', [high, low, after @ ..]) => match (digit(high), digit(low)) {
+                (Some(high), Some(low)) => {
+                    bytes.push(high << 4 | low);
+                    after
+                }
+                _ => {
+                    bytes.push(b'=');
+                    &rest[1..]
+                }
+            },
+            (byte, after) => {
+                bytes.push(*byte);
+                after
+            }
+        };
+    }
+    bytes
 }
 
 /// A parameter of a header's value: a word, or a text in quotes.
@@ -223,6 +259,30 @@ mod tests {
     fn line_feeds_alone_will_do() {
         let body = BODY.replace("\r\n", "\n");
         assert_eq!(&*parts(body.as_bytes(), "x").unwrap()[1].value, b"l1\nl2");
+    }
+
+    #[test]
+    fn part_is_decoded_as_it_says() {
+        for (encoding, sent, value) in [
+            (
+                "base64",
+                "eyJhIjoi\r\nw6QifQ==\r\n",
+                &b"{\"a\":\"\xc3\xa4\"}"[..],
+            ),
+            ("Base64", "no base64!", b"no base64!"),
+            (
+                "quoted-printable",
+                "a=3D=C3=A4 is =\r\noneline=0g=",
+                b"a=\xc3\xa4 is oneline=0g=",
+            ),
+            ("8bit", "eyJhIjoi", b"eyJhIjoi"),
+        ] {
+            let body = format!(
+                "--x\r\nContent-Disposition: form-data; name=a\r\n\
+                 Content-Transfer-Encoding: {encoding}\r\n\r\n{sent}\r\n--x--"
+            );
+            assert_eq!(&*parts(body.as_bytes(), "x").unwrap()[0].value, value);
+        }
     }
 
     #[test]

@@ -6,12 +6,14 @@
 //! | `007`, `+1`, `.5`, `2026-01-31` | a string of the same letters |
 //! | `True`, `False`, `None` (Python), `undefined` (JavaScript) | `true`, `false`, `null` |
 //! | no value behind a colon (a template's empty variable) | `null` |
+//! | `'text'` (Python's `repr`, JavaScript), a name without quotes (JavaScript) | `"text"` |
 //! | a control character in a string (a raw line end) | its escape |
 //! | a comma before `}`, `]` or the end, or before another one in an object | dropped |
 //! | a space of another alphabet (a template that was copied from a page) | a space |
 //! | NUL at the end (C) | dropped |
 //!
-//! A backslash that escapes nothing is not repaired: `"C:\temp"` may mean a tab.
+//! A backslash that escapes nothing is not repaired: `"C:\temp"` may mean a tab. Nor is a text in
+//! single quotes that has one within: `'it's'` may end in two places.
 
 use serde_json::value::RawValue;
 
@@ -42,6 +44,8 @@ pub enum Repair {
     NotANumber,
     /// A word of another language became JSON's.
     Word,
+    /// A text in single quotes, or a name without any, has double quotes.
+    Quotes,
     /// A value that was missing became null.
     MissingValue,
     /// A control character in a string became its escape.
@@ -62,6 +66,7 @@ impl Repair {
         match self {
             Self::NotANumber => "NaN or Infinity became a string",
             Self::Word => "True, False or None became true, false or null",
+            Self::Quotes => "single quotes, or none around a name, became double quotes",
             Self::MissingValue => "a missing value became null",
             Self::ControlCharacter => "a control character in a string was escaped",
             Self::TrailingComma => "a comma too many was dropped",
@@ -123,10 +128,28 @@ pub(super) fn repair(text: &str) -> (String, Vec<Repair>) {
             rest = &rest[length..];
             continue;
         }
-        if let Some((length, written, repair)) = scalar(rest, before) {
+        let in_object = open.last() == Some(&'{');
+        let is_name = in_object && matches!(before, Some('{' | ','));
+        if let Some((length, written, repair)) = scalar(rest, before).filter(|_| !is_name) {
             made(repair);
             before = written.chars().next_back();
             out.push_str(&written);
+            rest = &rest[length..];
+            continue;
+        }
+        if let Some((length, text)) = quoted(rest, before, is_name) {
+            made(Repair::Quotes);
+            before = Some('"');
+            out.push('"');
+            for char in text.chars() {
+                match char {
+                    '"' => out.push_str("\\\""),
+                    '\\' => out.push_str("\\\\"),
+                    '\0'..' ' => escape(&mut out, char),
+                    char => out.push(char),
+                }
+            }
+            out.push('"');
             rest = &rest[length..];
             continue;
         }
@@ -196,6 +219,64 @@ fn scalar(rest: &str, before: Option<char>) -> Option<(usize, String, Repair)> {
     is_number.then(|| (end, format!("\"{word}\""), Repair::NotANumber))
 }
 
+/// The text in single quotes, or the name without any, at the start of a text: its length, and
+/// what it means. What stands behind it shows that it ends there.
+fn quoted(rest: &str, before: Option<char>, is_name: bool) -> Option<(usize, String)> {
+    let (length, text) = if rest.starts_with('\'') {
+        if !matches!(before, None | Some('{' | ':' | '[' | ',')) {
+            return None;
+        }
+        single_quoted(rest)?
+    } else if is_name {
+        let is_part = |char: char| char.is_alphanumeric() || matches!(char, '_' | '$');
+        let end = rest.find(|char| !is_part(char)).unwrap_or(rest.len());
+        (end > 0).then(|| (end, rest[..end].to_owned()))?
+    } else {
+        return None;
+    };
+    let next = rest[length..].trim_start().chars().next();
+    let ends = match next {
+        Some(':') => is_name,
+        Some(',' | '}' | ']') | None => !is_name,
+        _ => false,
+    };
+    ends.then_some((length, text))
+}
+
+/// The text that Python or JavaScript means by a literal in single quotes, and the literal's length.
+/// `None` where it has an escape that both do not know.
+fn single_quoted(literal: &str) -> Option<(usize, String)> {
+    let mut text = String::new();
+    let mut chars = literal.char_indices().skip(1);
+    while let Some((at, char)) = chars.next() {
+        if char != '\\' {
+            if char == '\'' {
+                return Some((at + 1, text));
+            }
+            text.push(char);
+            continue;
+        }
+        let (_, escaped) = chars.next()?;
+        text.push(match escaped {
+            '\'' | '"' | '\\' | '/' => escaped,
+            'n' => '\n',
+            'r' => '\r',
+            't' => '\t',
+            'b' => '\u{8}',
+            'f' => '\u{c}',
+            'x' | 'u' => {
+                let digits = if escaped == 'x' { 2 } else { 4 };
+                let hex: String = chars.by_ref().take(digits).map(|(_, char)| char).collect();
+                let is_hex = hex.bytes().all(|byte| byte.is_ascii_hexdigit());
+                char::from_u32(u32::from_str_radix(&hex, 16).ok()?)
+                    .filter(|_| is_hex && hex.len() == digits)?
+            }
+            _ => return None,
+        });
+    }
+    None
+}
+
 fn escape(out: &mut String, char: char) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     match char {
@@ -257,6 +338,16 @@ mod tests {
                 &[Repair::TrailingComma],
             ),
             (
+                r#"{'a': None, 'b': 'it\'s "x"\xe9\n\\', "c": ['y', 1], 'd': {}}"#,
+                r#"{"a": null, "b": "it's \"x\"é\n\\", "c": ["y", 1], "d": {}}"#,
+                &[Repair::Quotes, Repair::Word],
+            ),
+            (
+                "{a: 1, $b_2 : 'x',3:4,\"c\":{d:true,},}",
+                "{\"a\": 1, \"$b_2\" : \"x\",\"3\":4,\"c\":{\"d\":true}}",
+                &[Repair::Quotes, Repair::TrailingComma],
+            ),
+            (
                 "{\u{a0}\"a\":\u{202f}\"x\u{a0}y\"\u{200b}}",
                 "{ \"a\": \"x\u{a0}y\" }",
                 &[Repair::Space],
@@ -281,6 +372,12 @@ mod tests {
             r#"{"a":tru}"#,
             r#"{"a":-1.5e+3,"b":[0,10]}"#,
             r#"{"a":Nonexistent}"#,
+            "['it's']",
+            r"['\d']",
+            "['x]",
+            "{a b: 1}",
+            "['a': 1]",
+            "{'a', 1}",
         ] {
             assert_eq!(repair(text), (text.to_owned(), vec![]), "{text}");
         }
@@ -293,6 +390,19 @@ mod tests {
         let (repaired, repairs) = repair(&text);
         assert_eq!(repaired, format!("{{{}}}", "  ".repeat(300_000)));
         assert_eq!(repairs, [Repair::TrailingComma, Repair::Space]);
+    }
+
+    #[test]
+    fn each_character_is_looked_at_a_few_times() {
+        for text in [
+            "x".repeat(1 << 20),
+            format!("{{{}", "x".repeat(1 << 20)),
+            format!("[{}", ":'\\".repeat(1 << 18)),
+            "[':".repeat(1 << 18),
+            format!("['{}", "\\':".repeat(1 << 18)),
+        ] {
+            repair(&text);
+        }
     }
 
     #[test]
