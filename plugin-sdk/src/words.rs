@@ -22,12 +22,15 @@
 //! | ntfy, Gotify | max, high, default, low, min | |
 //! | Opsgenie, PagerDuty, Splunk On-Call | P1 … P5; critical, error, warning, info | incident.triggered, incident.resolved, Create, Close, UnAcknowledge |
 //! | Oracle Cloud, NinjaOne | | OK_TO_FIRING, FIRING_TO_OK, REPEAT, RESET |
+//! | PRTG | Down, Unusual | Down (Acknowledged), Down ended (now: Up) |
 //! | Sentry | fatal, error, warning, info, debug | triggered, unresolved, resolved |
 //! | Splunk, CVSS, ServiceNow | info, low, medium, high, critical; `1 - Critical`, `5 - Planning` | anomalous, manually resolved |
 //! | Statuspage | none, minor, major, critical | investigating, identified, monitoring, resolved; major_outage, operational |
 //! | Sumo Logic | | Critical, MissingData, ResolvedCritical, ResolvedMissingData |
 //! | syslog | emerg … debug | |
+//! | VMware | ALERT_CRITICALITY_LEVEL_IMMEDIATE | |
 //! | Zabbix | Disaster, High, Average, Warning, Information, Not classified | PROBLEM, RESOLVED |
+//! | senders that follow their user's language | kritisch, haute, baja, 严重 | behoben, résolu, cerrado, 已恢复 |
 //!
 //! Two rules. A word never means its opposite: what ends with another word in front of it (`not
 //! ok`, `unresolved`) is not read as the end. And what several vendors mean differently has the
@@ -37,10 +40,10 @@
 
 use crate::contract::{Priority, Status};
 
-/// Words without their spaces and punctuation, in lower case, and what they mean: `c`ritical,
+/// Words without their spaces, punctuation and accents, in lower case, and what they mean: `c`ritical,
 /// `h`igh, `m`edium or `l`ow. One flat table, because the code of several would be larger than they
 /// are.
-static PRIORITIES: [(&str, u8); 111] = [
+static PRIORITIES: [(&str, u8); 175] = [
     ("critical", b'c'),
     ("crit", b'c'),
     ("fatal", b'c'),
@@ -152,6 +155,70 @@ static PRIORITIES: [(&str, u8); 111] = [
     ("resolved", b'l'),
     ("maintenance", b'l'),
     ("notclassified", b'l'),
+    ("immediate", b'h'),
+    ("unusual", b'm'),
+    ("caution", b'm'),
+    ("minimal", b'l'),
+    ("informative", b'l'),
+    ("kritisch", b'c'),
+    ("kritiek", b'c'),
+    ("critique", b'c'),
+    ("critico", b'c'),
+    ("critica", b'c'),
+    ("hochste", b'c'),
+    ("hoechste", b'c'),
+    ("dringend", b'c'),
+    ("urgente", b'c'),
+    ("严重", b'c'),
+    ("紧急", b'c'),
+    ("致命", b'c'),
+    ("緊急", b'c'),
+    ("重大", b'c'),
+    ("hoch", b'h'),
+    ("haute", b'h'),
+    ("eleve", b'h'),
+    ("elevee", b'h'),
+    ("alto", b'h'),
+    ("alta", b'h'),
+    ("hoog", b'h'),
+    ("fehler", b'h'),
+    ("erreur", b'h'),
+    ("errore", b'h'),
+    ("erro", b'h'),
+    ("fout", b'h'),
+    ("高", b'h'),
+    ("重要", b'h'),
+    ("mittel", b'm'),
+    ("moyen", b'm'),
+    ("moyenne", b'm'),
+    ("medio", b'm'),
+    ("media", b'm'),
+    ("gemiddeld", b'm'),
+    ("warnung", b'm'),
+    ("avertissement", b'm'),
+    ("advertencia", b'm'),
+    ("aviso", b'm'),
+    ("avviso", b'm'),
+    ("waarschuwing", b'm'),
+    ("中", b'm'),
+    ("次要", b'm'),
+    ("警告", b'm'),
+    ("niedrig", b'l'),
+    ("niedrigste", b'l'),
+    ("gering", b'l'),
+    ("faible", b'l'),
+    ("basse", b'l'),
+    ("baja", b'l'),
+    ("bajo", b'l'),
+    ("baixa", b'l'),
+    ("baixo", b'l'),
+    ("bassa", b'l'),
+    ("basso", b'l'),
+    ("laag", b'l'),
+    ("低", b'l'),
+    ("提示", b'l'),
+    ("信息", b'l'),
+    ("情報", b'l'),
 ];
 
 /// Words without a meaning beside a known one: `High priority`, `1 - Critical`.
@@ -168,7 +235,7 @@ static NOISE: [&str; 10] = [
     "importance",
 ];
 
-static TRIGGERS: [&str; 113] = [
+static TRIGGERS: [&str; 177] = [
     "trigger",
     "triggered",
     "triggering",
@@ -282,9 +349,73 @@ static TRIGGERS: [&str; 113] = [
     "continuescritical",
     "oktofiring",
     "repeat",
+    "unacked",
+    "missing",
+    "worse",
+    "stillunstable",
+    "assign",
+    "infrastructurefail",
+    "unkn",
+    "unreach",
+    "thresholdmet",
+    "querymatched",
+    "violated",
+    "breach",
+    "tripped",
+    "disconnected",
+    "notconnected",
+    "overdue",
+    "stalled",
+    "impaired",
+    "disrupted",
+    "disruption",
+    "unusual",
+    "fault",
+    "faulty",
+    "dead",
+    "abovethreshold",
+    "outofrange",
+    "repeated",
+    "escalation",
+    "fehler",
+    "storung",
+    "stoerung",
+    "ausgefallen",
+    "ausfall",
+    "warnung",
+    "kritisch",
+    "offen",
+    "probleme",
+    "panne",
+    "ouvert",
+    "ouverte",
+    "alerte",
+    "erreur",
+    "problema",
+    "abierto",
+    "abierta",
+    "aberto",
+    "aberta",
+    "caido",
+    "caida",
+    "alerta",
+    "alarma",
+    "alarme",
+    "aperto",
+    "aperta",
+    "allarme",
+    "storing",
+    "告警",
+    "报警",
+    "故障",
+    "异常",
+    "触发",
+    "障害",
+    "異常",
+    "発生",
 ];
 
-static RESOLVES: [&str; 59] = [
+static RESOLVES: [&str; 132] = [
     "resolve",
     "resolved",
     "ok",
@@ -344,11 +475,84 @@ static RESOLVES: [&str; 59] = [
     "canceledcritical",
     "firingtook",
     "checkinreporting",
+    "autoresolve",
+    "autoclose",
+    "automaticallyresolved",
+    "resolvedautomatically",
+    "automaticallyclosed",
+    "closedautomatically",
+    "manuallyclosed",
+    "closedmanually",
+    "resolvedmanually",
+    "allclear",
+    "nolongerfiring",
+    "nolongeractive",
+    "nolongeralerting",
+    "notfiring",
+    "notalerting",
+    "upagain",
+    "okagain",
+    "onlineagain",
+    "nowup",
+    "nowonline",
+    "backtook",
+    "backtohealthy",
+    "backtostable",
+    "stable",
+    "connected",
+    "reconnected",
+    "alive",
+    "remediated",
+    "rectified",
+    "normalized",
+    "returntonormal",
+    "returnedtonormal",
+    "belowthreshold",
+    "snitchreporting",
+    "behoben",
+    "gelost",
+    "geloest",
+    "erledigt",
+    "geschlossen",
+    "beendet",
+    "resolu",
+    "resolue",
+    "termine",
+    "terminee",
+    "ferme",
+    "fermee",
+    "retabli",
+    "retablie",
+    "resuelto",
+    "resuelta",
+    "cerrado",
+    "cerrada",
+    "recuperado",
+    "recuperada",
+    "resolvido",
+    "resolvida",
+    "fechado",
+    "fechada",
+    "risolto",
+    "risolta",
+    "chiuso",
+    "chiusa",
+    "opgelost",
+    "gesloten",
+    "hersteld",
+    "恢复",
+    "已恢复",
+    "已解决",
+    "已关闭",
+    "正常",
+    "復旧",
+    "解決",
+    "解決済み",
 ];
 
 /// Words before a status that do not change it, one or several: `incident.resolved`,
 /// `ALERT_DEGRADED_RECOVERY`; and behind one that ends with `-ed`: `resolved_item`.
-static NOUNS: [&str; 48] = [
+static NOUNS: [&str; 50] = [
     "incident",
     "alert",
     "monitor",
@@ -397,22 +601,45 @@ static NOUNS: [&str; 48] = [
     "install",
     "upgrade",
     "artifact",
+    "snitch",
+    "limit",
 ];
 
-/// The letters and digits of a word, in lower case.
+/// Words that name the matter rather than its urgency, where another word does:
+/// `ALERT_CRITICALITY_LEVEL_WARNING`.
+static WEAK: [&str; 2] = ["alert", "alarm"];
+
+/// The scales whose names stand before a number: `Prio 1`, `Severity Level 2`.
+static SCALES: [&str; 4] = ["severitylevel", "prioritylevel", "prio", "pri"];
+
+/// The letters and digits of a word, in lower case and without accents.
 fn plain(word: &str) -> String {
     word.chars()
         .filter(|c| c.is_alphanumeric())
         .flat_map(char::to_lowercase)
+        .map(unaccented)
         .collect()
 }
 
-/// The parts of a text between spaces and punctuation, in lower case, but for the empty ones.
+/// The parts of a text between spaces and punctuation, each as [`plain`] has it.
 fn parts(word: &str) -> Vec<String> {
     word.split(|c: char| !c.is_alphanumeric())
         .filter(|part| !part.is_empty())
-        .map(str::to_lowercase)
+        .map(plain)
         .collect()
+}
+
+/// Senders write words of the same language with accents and without.
+fn unaccented(letter: char) -> char {
+    match letter {
+        'à' | 'á' | 'â' | 'ã' | 'ä' => 'a',
+        'ç' => 'c',
+        'è' | 'é' | 'ê' => 'e',
+        'ì' | 'í' => 'i',
+        'ò' | 'ó' | 'ô' | 'ö' => 'o',
+        'ù' | 'ú' | 'ü' => 'u',
+        letter => letter,
+    }
 }
 
 /// The text with a space before each capital that follows a small letter: `CheckFailed`.
@@ -428,8 +655,19 @@ fn spaced(word: &str) -> String {
 }
 
 /// Symbols that people put beside the end of an alert, and beside its beginning.
-static GOOD: [char; 5] = ['✅', '✔', '🟢', '💚', '\u{fe0f}'];
-static BAD: [char; 9] = ['🔴', '🚨', '🔥', '❌', '🟠', '🟡', '⚠', '🛑', '\u{fe0f}'];
+static GOOD: [char; 10] = [
+    '✅', '✔', '✓', '☑', '🟢', '🟩', '💚', '🆗', '👍', '\u{fe0f}',
+];
+static BAD: [char; 19] = [
+    '🔴', '🚨', '🔥', '❌', '🟠', '🟡', '🟥', '🟧', '🟨', '⚠', '🛑', '❗', '‼', '⛔', '🆘', '💥',
+    '✖', '✗', '\u{fe0f}',
+];
+
+/// Marks that people put around a status.
+static AROUND: [(char, char); 4] = [('[', ']'), ('(', ')'), ('*', '*'), ('`', '`')];
+
+/// Marks between a state and the one after it.
+static ARROWS: [&str; 4] = ["->", "=>", "→", "➔"];
 
 impl Priority {
     /// The priority that a word for a severity means, however it is written: `critical`, `Sev 0`,
@@ -439,14 +677,21 @@ impl Priority {
         if word.len() > MAX_BYTES {
             return None;
         }
-        if let Some(priority) = of_plain(&plain(word)) {
+        let whole = plain(word);
+        if let Some(priority) = of_plain(&whole) {
+            return Some(priority);
+        }
+        let number = SCALES.iter().find_map(|scale| whole.strip_prefix(scale));
+        if let Some(priority) = number.and_then(|number| of_plain(&format!("p{number}"))) {
             return Some(priority);
         }
         let mut found = None;
-        for part in parts(word) {
+        let mut weak = None;
+        for part in parts(&spaced(word)) {
             let is_noise =
                 NOISE.contains(&&*part) || part.bytes().all(|byte| byte.is_ascii_digit());
             match of_plain(&part) {
+                Some(priority) if WEAK.contains(&&*part) => weak = Some(priority),
                 // The contract orders priorities from the most urgent down.
                 Some(priority) => {
                     found = Some(found.map_or(priority, |found: Self| found.min(priority)))
@@ -455,7 +700,7 @@ impl Priority {
                 None => return None,
             }
         }
-        found
+        found.or(weak)
     }
 }
 
@@ -480,22 +725,56 @@ impl Status {
         if word.len() > MAX_BYTES {
             return None;
         }
-        let word = word.trim();
-        let word = word
-            .strip_prefix('[')
-            .and_then(|word| word.strip_suffix(']'))
-            .unwrap_or(word);
+        let mut word = word.trim();
+        for (left, right) in AROUND {
+            let within = word.strip_prefix(left);
+            let within = within.and_then(|word| word.strip_suffix(right));
+            word = within.unwrap_or(word);
+        }
         for (status, symbols) in [(Self::Resolve, &GOOD[..]), (Self::Trigger, &BAD[..])] {
             let bare = word.trim_matches(|c| symbols.contains(&c));
             if bare.len() < word.len() {
-                return of_status(bare).filter(|found| *found == status);
+                return of_words(bare).filter(|found| *found == status);
             }
         }
-        of_status(word)
+        of_words(word)
     }
 }
 
-/// The status of a word without symbols.
+/// The status of words without symbols: of one, of a change, or of one with another beside it.
+fn of_words(words: &str) -> Option<Status> {
+    let words = words.trim().trim_end_matches('!');
+    // The state after a change is the one that counts.
+    let now = words.strip_suffix(')').and_then(|words| {
+        let (_, now) = words.rsplit_once('(')?;
+        now.strip_prefix("now:").or(now.strip_prefix("jetzt:"))
+    });
+    let changed = ARROWS.iter().find_map(|arrow| words.rsplit_once(arrow));
+    if let Some(now) = now.or(changed.map(|(_, now)| now)) {
+        return of_status(now);
+    }
+    // `Down (Acknowledged)` is down, and `OK (pending)` may be anything.
+    let beside = words
+        .strip_suffix(')')
+        .and_then(|words| words.split_once('('));
+    if let Some((first, beside)) = beside {
+        let other = of_status(beside);
+        return of_status(first).filter(|status| {
+            let may_be_unknown = *status == Status::Trigger;
+            other == Some(*status) || (other.is_none() && may_be_unknown)
+        });
+    }
+    // `FIRING:2`, as Alertmanager's titles count.
+    let counted = words
+        .rsplit_once(':')
+        .filter(|(_, count)| !count.is_empty() && count.bytes().all(|byte| byte.is_ascii_digit()));
+    match counted {
+        Some((word, _)) => of_status(word).filter(|status| *status == Status::Trigger),
+        None => of_status(words),
+    }
+}
+
+/// The status of a word, which may have others around it.
 fn of_status(word: &str) -> Option<Status> {
     // A list, a question or a word with a slip in it closes nothing.
     let is_separator = |c: char| c.is_whitespace() || matches!(c, '-' | '_' | '.' | ':' | '/');
@@ -510,11 +789,23 @@ fn of_status(word: &str) -> Option<Status> {
         }
     };
     let parts = parts(&spaced(word));
+    // Several words for the end are one: `Resolved - Closed`.
+    if parts.len() > 1 && parts.iter().all(|part| RESOLVES.contains(&&**part)) {
+        return Some(Status::Resolve);
+    }
     let is_noun = |part: &&String| NOUNS.contains(&&***part);
     // `restored: degraded` tells of the state after it, and not of the one that is over.
     let is_thing = |part: &&String| is_noun(part) && **part != "degraded";
     let before = parts.iter().take_while(is_noun).count();
-    let (_, rest) = parts.split_at(before.min(parts.len().saturating_sub(1)));
+    let (nouns, rest) = parts.split_at(before.min(parts.len().saturating_sub(1)));
+    // A limit that was passed is no test that was, and an upgrade that there is restores nothing.
+    let noun = nouns.last().map_or("", |noun| &**noun);
+    if matches!(
+        (noun, &*rest.concat()),
+        ("threshold" | "limit", "passed" | "pass") | ("upgrade", "available" | "ready")
+    ) {
+        return None;
+    }
     let behind = rest[1.min(rest.len())..]
         .iter()
         .rev()
@@ -646,6 +937,21 @@ mod tests {
             ("Low risk", Some(Priority::Low)),
             ("No severity", Some(Priority::Medium)),
             ("SEVERITY_UNSPECIFIED", Some(Priority::Medium)),
+            ("Prio 1", Some(Priority::Critical)),
+            ("PRI-2", Some(Priority::High)),
+            ("Severity Level: 3", Some(Priority::Medium)),
+            ("HighPriority", Some(Priority::High)),
+            ("ALERT_CRITICALITY_LEVEL_WARNING", Some(Priority::Medium)),
+            ("P5 alert", Some(Priority::Low)),
+            ("Critical alert", Some(Priority::Critical)),
+            ("alert", Some(Priority::Critical)),
+            ("1 - Kritisch", Some(Priority::Critical)),
+            ("Priorité élevée", None),
+            ("Élevée", Some(Priority::High)),
+            ("ELEVEE", Some(Priority::High)),
+            ("严重", Some(Priority::Critical)),
+            ("Prio", None),
+            ("prio 9", None),
             ("purple", None),
             ("not critical", None),
             ("1", None),
@@ -698,7 +1004,17 @@ mod tests {
             "alert not ok",
             "🔴 Down",
             "[FIRING]",
+            "[FIRING:2]",
             "⚠️ warning",
+            "🟥 DOWN!",
+            "Down (Acknowledged)",
+            "Down (Partial)",
+            "Down ended (now: Warning)",
+            "OK -> ALARM",
+            "Störung",
+            "[🔴 Down]",
+            "UNACKED",
+            "threshold met",
         ] {
             assert_eq!(Status::from_word(word), Some(Status::Trigger), "{word}");
         }
@@ -742,7 +1058,21 @@ mod tests {
             "✅ Resolved",
             "🟢 Up",
             "✔️ OK",
+            "✓ resolved",
+            "RESOLVED ✓",
+            "Resolved!",
+            "*Resolved*",
+            "[✅ Up]",
             "[RESOLVED]",
+            "Down ended (now: Up)",
+            "Fehler beendet (jetzt: OK)",
+            "CRITICAL → OK",
+            "OK (recovered)",
+            "Resolved - Closed",
+            "résolu",
+            "RESOLU",
+            "已恢复",
+            "snitch.reporting",
         ] {
             assert_eq!(Status::from_word(word), Some(Status::Resolve), "{word}");
         }
@@ -783,6 +1113,19 @@ mod tests {
             "FLAPPINGSTOP",
             "Up to Down",
             "RollbackSucceeded",
+            "OK (pending)",
+            "Normal (NoData)",
+            "OK -> ?",
+            "-> OK -> soon",
+            "[RESOLVED:1]",
+            "FIRING:1, RESOLVED:1",
+            "threshold passed",
+            "metric threshold passed",
+            "upgrade available",
+            "nicht behoben",
+            "~resolved~",
+            "!!",
+            "()",
             &"ok ".repeat(40),
         ] {
             assert_eq!(Status::from_word(word), None, "{word}");
