@@ -157,8 +157,16 @@ pub fn bearer(request: &Request, token: &str) -> Proof {
 
 /// Returns whether `Authorization: Basic` carries this user and this password (RFC 7617).
 pub fn basic(request: &Request, user: &str, password: &str) -> Proof {
-    let expected = STANDARD.encode(format!("{user}:{password}"));
-    credentials(request, "basic").map_or(Proof::Missing, |given| Proof::of(same(given, &expected)))
+    let login = format!("{user}:{password}");
+    credentials(request, "basic").map_or(Proof::Missing, |given| Proof::of(is_login(given, &login)))
+}
+
+/// Returns whether the credentials of `Authorization: Basic` are this login. RFC 7617 leaves the
+/// charset to the sender: Python's `requests` writes Latin-1 where others write UTF-8.
+fn is_login(given: &str, login: &str) -> bool {
+    let is_utf8 = same(given, &STANDARD.encode(login));
+    let latin1: Result<Vec<u8>, _> = login.chars().map(u8::try_from).collect();
+    is_utf8 | latin1.is_ok_and(|latin1| same(given, &STANDARD.encode(latin1)))
 }
 
 /// Returns the credentials of this scheme in `Authorization`. It is a function of its own, so that

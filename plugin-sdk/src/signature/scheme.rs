@@ -71,13 +71,17 @@ impl Scheme {
                 None,
             )
         };
+        let login = |login: &str| {
+            let given = view.credentials("basic");
+            let proof = given.map_or(Proof::Missing, |given| {
+                Proof::of(super::is_login(given, login))
+            });
+            (proof, None)
+        };
         match self {
             Self::Bearer => shown(view.credentials("bearer"), secret),
-            Self::Basic { user } => shown(
-                view.credentials("basic"),
-                &STANDARD.encode(format!("{user}:{secret}")),
-            ),
-            Self::Login => shown(view.credentials("basic"), &STANDARD.encode(secret)),
+            Self::Basic { user } => login(&format!("{user}:{secret}")),
+            Self::Login => login(secret),
             Self::Header { header } => shown(view.header(header), secret),
             _ => (Proof::Missing, None),
         }
@@ -266,6 +270,30 @@ mod tests {
                 Proof::Good,
                 "signed anew: {scheme:?}"
             );
+        }
+    }
+
+    #[test]
+    fn login_may_be_sent_in_latin1() {
+        for (login, given, is_good) in [
+            ("zoë:größe", &b"zo\xeb:gr\xf6\xdfe"[..], true),
+            ("zoë:größe", "zoë:größe".as_bytes(), true),
+            ("zoë:größe", b"zo\xeb:grosse", false),
+            ("zoë:€", b"zo\xeb:\x80", false),
+        ] {
+            let value = format!("Basic {}", STANDARD.encode(given));
+            let request = testing::post("https://a.example/in/x")
+                .header("authorization", &value)
+                .build();
+            let (user, password) = login.split_once(':').unwrap();
+            let user = user.to_owned();
+            for (scheme, secret) in [(Scheme::Login, login), (Scheme::Basic { user }, password)] {
+                assert_eq!(
+                    scheme.verify(&request, secret).is_good(),
+                    is_good,
+                    "{login}"
+                );
+            }
         }
     }
 

@@ -171,6 +171,7 @@ pub(super) fn verify(
         .iter()
         .flat_map(|given| signatures(given, &signed.prefix));
     let given: Vec<&str> = given
+        .map(|given| unlabelled(given, signed))
         .filter(|given| is_plausible(signed, given))
         .take(MAX_SIGNATURES)
         .collect();
@@ -283,7 +284,10 @@ fn signatures<'a>(header: &'a str, prefix: &'a str) -> impl Iterator<Item = &'a 
             if here.is_empty() {
                 return None;
             }
-            let after = here.strip_prefix(prefix);
+            let after = here
+                .split_at_checked(prefix.len())
+                .filter(|(start, _)| start.eq_ignore_ascii_case(prefix))
+                .map(|(_, after)| after);
             let from = after.unwrap_or(here);
             let end = from.find(SEPARATORS).unwrap_or(from.len());
             rest = Some(&from[end..]);
@@ -292,6 +296,16 @@ fn signatures<'a>(header: &'a str, prefix: &'a str) -> impl Iterator<Item = &'a 
             }
         }
     })
+}
+
+/// The signature without the name of its algorithm (`sha256=`), which many senders write before it
+/// and the settings need not name.
+fn unlabelled<'g>(given: &'g str, signed: &Signed) -> &'g str {
+    let label = given.split_once('=').filter(|(label, value)| {
+        let is_label = label.len() < 16 && label.contains(|c: char| c.is_ascii_digit());
+        signed.prefix.is_empty() && is_label && is_plausible(signed, value)
+    });
+    label.map_or(given, |(_, value)| value)
 }
 
 /// The value of a field in a header such as `t=1700000000,v1=…`.
@@ -457,6 +471,7 @@ mod tests {
             ("t=1, v1=aa ,v0=cc v1=bb", "v1=", &["aa", "bb"]),
             ("v1,AA= v1a,BB v1,CC", "v1,", &["AA=", "CC"]),
             ("sha256=aa", "sha256=", &["aa"]),
+            ("SHA256=aa,ä", "sha256=", &["aa"]),
             ("aa bb;cc", "", &["aa", "bb", "cc"]),
             (",, ", "", &[]),
             ("xv1=aa", "v1=", &[]),
@@ -466,6 +481,27 @@ mod tests {
                 found,
                 "{header}"
             );
+        }
+    }
+
+    #[test]
+    fn name_of_the_algorithm_may_stand_before_a_signature() {
+        let hex = "0".repeat(64);
+        let base64 = format!("{}=", "A".repeat(43));
+        for (encoding, digits) in [(Encoding::Hex, &hex), (Encoding::Base64, &base64)] {
+            let signed = Signed {
+                encoding,
+                ..Signed::new("x")
+            };
+            for label in ["", "sha256=", "HMAC-SHA256="] {
+                assert_eq!(unlabelled(&format!("{label}{digits}"), &signed), digits);
+            }
+            let prefixed = Signed {
+                prefix: "v1=".to_owned(),
+                ..signed
+            };
+            let other = format!("v0={digits}");
+            assert_eq!(unlabelled(&other, &prefixed), other);
         }
     }
 
