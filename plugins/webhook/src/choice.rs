@@ -88,7 +88,8 @@ impl<'a, 's: 'a> Choice<'a, 's> {
         }
     }
 
-    /// The meaning of a value, whatever its case, but better in its own.
+    /// The meaning of a value, whatever its case, but better in its own. `0.0` is named by `0`:
+    /// languages print one number in several ways.
     fn meaning(&self, value: &str) -> Option<&'a Node<'s>> {
         let value = value.trim();
         let exact = self.values.iter().find(|(name, _)| name == value);
@@ -97,7 +98,11 @@ impl<'a, 's: 'a> Choice<'a, 's> {
                 .iter()
                 .find(|(name, _)| name.eq_ignore_ascii_case(value))
         };
-        exact.or_else(same).map(|(_, meant)| meant)
+        let equal = || {
+            let mut names = self.values.iter();
+            names.find(|(name, _)| condition::same_number(name, value))
+        };
+        exact.or_else(same).or_else(equal).map(|(_, meant)| meant)
     }
 }
 
@@ -210,6 +215,23 @@ mod tests {
             Word::Known(Priority::Critical)
         );
         assert_eq!(priority("{}", r#""/l""#), Word::Absent);
+    }
+
+    #[test]
+    fn a_number_is_named_however_it_is_written() {
+        let table =
+            r#"{"from":"/l","values":{"0":"low","1.50":"critical","2":"medium","02":"high"}}"#;
+        for (event, found) in [
+            (r#"{"l":0.0}"#, Word::Known(Priority::Low)),
+            (r#"{"l":"-0"}"#, Word::Known(Priority::Low)),
+            (r#"{"l":1.5}"#, Word::Known(Priority::Critical)),
+            (r#"{"l":"02"}"#, Word::Known(Priority::High)),
+            (r#"{"l":"01.5"}"#, Word::Unknown("01.5".to_owned(), None)),
+            (r#"{"l":2e0}"#, Word::Known(Priority::Medium)),
+            (r#"{"l":"inf"}"#, Word::Unknown("inf".to_owned(), None)),
+        ] {
+            assert_eq!(priority(event, table), found, "{event}");
+        }
     }
 
     #[test]

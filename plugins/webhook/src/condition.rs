@@ -58,9 +58,8 @@ fn compared(condition: &Node<'_>, scope: &Scope<'_, '_>) -> Option<String> {
     let of_found = |holds: &dyn Fn(&str) -> bool| found.as_deref().is_some_and(holds);
     let is_in = |words: &Node<'_>| {
         let same = |word: &Node<'_>, found: &str| {
-            word.text()
-                .unwrap_or_default()
-                .eq_ignore_ascii_case(found.trim())
+            let word = word.text().unwrap_or_default();
+            word.eq_ignore_ascii_case(found.trim()) || same_number(&word, found)
         };
         of_found(&|found| words.one_or_several().iter().any(|word| same(word, found)))
     };
@@ -111,6 +110,19 @@ fn number(text: &str) -> Option<f64> {
         .ok()
 }
 
+/// Returns whether two texts are one number in two spellings, such as `0` and `0.0`. What begins
+/// with a zero before another digit is a code, and `inf` is a word.
+pub fn same_number(one: &str, other: &str) -> bool {
+    let number = |text: &str| {
+        let text = text.trim();
+        let digits = text.trim_start_matches('-');
+        let is_code = digits.len() > 1 && digits.starts_with('0') && !digits.starts_with("0.");
+        let is_number = digits.starts_with(|c: char| c.is_ascii_digit()) && !is_code;
+        text.parse::<f64>().ok().filter(|_| is_number)
+    };
+    number(one).is_some_and(|one| number(other) == Some(one))
+}
+
 /// Spells a condition in a few words.
 fn spelled(condition: &Node<'_>) -> String {
     line(condition.json().get(), MAX_VALUE_CHARS)
@@ -149,6 +161,10 @@ mod tests {
                 r#"{"a":true}"#,
                 true,
             ),
+            (r#"{"when":"/a","is":[0,"1.5"]}"#, r#"{"a":0.0}"#, true),
+            (r#"{"when":"/a","is":[0,"1.5"]}"#, r#"{"a":"1.50"}"#, true),
+            (r#"{"when":"/a","is":"7"}"#, r#"{"a":"007"}"#, false),
+            (r#"{"when":"/a","is_not":0}"#, r#"{"a":-0.0}"#, false),
             (r#"{"when":"/a","is_not":["x","y"]}"#, r#"{"a":"y"}"#, false),
             (r#"{"when":"/a","is_not":["x","y"]}"#, r#"{"a":"z"}"#, true),
             (r#"{"when":"/a","is_not":"x"}"#, "{}", false),

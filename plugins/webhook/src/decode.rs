@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use plugin_sdk::body;
+use plugin_sdk::{body, text};
 
 use crate::tree::Node;
 
@@ -20,8 +20,8 @@ pub fn all<'a>(json: Cow<'a, str>, places: Option<&Node<'_>>) -> Cow<'a, str> {
     json
 }
 
-/// Returns the whole, with the text at `pointer` replaced by the JSON in it; `None` where it holds
-/// none.
+/// Returns the whole, with the text at `pointer` replaced by the JSON in it, which may be in base64
+/// (Google's Pub/Sub); `None` where it holds none.
 fn decoded(json: &str, pointer: &str) -> Option<String> {
     let whole = Node::read(json)?;
     let packed = whole
@@ -29,12 +29,19 @@ fn decoded(json: &str, pointer: &str) -> Option<String> {
         .json()
         .get();
     let text: String = serde_json::from_str(packed).ok()?;
-    let reading = body::read_text(&text).ok()?;
-    let body::Body::Json(inner) = &reading.body else {
-        return None;
-    };
+    let inner = json_of(&text).or_else(|| {
+        let bytes = text::of_base64(&text)?;
+        json_of(&text::of_bytes(&bytes))
+    })?;
     let start = packed.as_ptr() as usize - json.as_ptr() as usize;
-    Some([&json[..start], inner, &json[start + packed.len()..]].concat())
+    Some([&json[..start], &inner, &json[start + packed.len()..]].concat())
+}
+
+fn json_of(text: &str) -> Option<String> {
+    match body::read_text(text).ok()?.body {
+        body::Body::Json(json) => Some(json.into_owned()),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -54,6 +61,12 @@ mod tests {
                 r#"["/m","$body/m/n","/x"]"#,
                 r#"{"m":{"n":[1]},"k":"[2]"}"#,
             ),
+            (
+                r#"{"message":{"data":"eyJhIjpbMV19Cg=="}}"#,
+                r#"["/message/data","/message/data/a"]"#,
+                r#"{"message":{"data":{"a":[1]}}}"#,
+            ),
+            (r#"{"m":"eyJhIjo="}"#, r#"["/m"]"#, r#"{"m":"eyJhIjo="}"#),
             (r#"{"m":"{oops"}"#, r#"["/m"]"#, r#"{"m":"{oops"}"#),
             (r#"{"m":"words"}"#, r#"["/m"]"#, r#"{"m":"words"}"#),
         ] {
