@@ -27,6 +27,7 @@ mod lint;
 mod mutes;
 mod redact;
 mod stored;
+mod texts;
 
 #[cfg(test)]
 mod tests;

@@ -16,6 +16,7 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use super::details::{self, Masks};
+use super::texts::hide_texts;
 use crate::config::{NamedPattern, REDACTED, Redaction, mark};
 
 /// The digits of the longest card number.
@@ -125,13 +126,18 @@ impl Redactor {
         }
         let mut masked = 0;
         let patterns = self.patterns();
+        let mut labels = Vec::new();
         for redaction in &self.redactions {
             if let Redaction::Label(name) = redaction
                 && let Some(value) = alert.labels.get_mut(name)
             {
-                REDACTED.clone_into(value);
+                labels.push(std::mem::replace(value, REDACTED.to_owned()));
                 masked += 1;
             }
+        }
+        // A label is a copy of what stands in the details, and mostly in the title as well.
+        if !labels.is_empty() {
+            masked += hide_texts(alert, &labels);
         }
         if !patterns.is_empty() {
             let texts = [Some(&mut alert.title), alert.message.as_mut()];
@@ -213,7 +219,10 @@ fn replace_in(
 fn meant(pattern: NamedPattern, text: &str) -> Vec<Range<usize>> {
     let is_meant = match pattern {
         NamedPattern::CardNumbers => return card_numbers(text),
-        NamedPattern::IpAddresses => text.parse::<std::net::IpAddr>().is_ok(),
+        NamedPattern::IpAddresses => {
+            let narrow: String = text.chars().map(narrow).collect();
+            narrow.parse::<std::net::IpAddr>().is_ok()
+        }
         NamedPattern::PhoneNumbers => (7..=15).contains(&digits(text).count()),
         NamedPattern::EmailAddresses | NamedPattern::UrlCredentials => true,
     };
@@ -230,8 +239,8 @@ fn card_numbers(text: &str) -> Vec<Range<usize>> {
     let mut group = 0;
     while group < ends.len() {
         let here = ends[group..].iter().zip(group..);
-        // Between two digits stands one character at most.
-        let fits = here.take_while(|(end, _)| **end - start < 2 * CARD_DIGITS);
+        // Between two digits, of three bytes at most, stands one character at most.
+        let fits = here.take_while(|(end, _)| **end - start < 4 * CARD_DIGITS);
         let card = fits.filter(|(end, _)| luhn(&text[start..**end])).last();
         if let Some((end, last)) = card {
             found.push(start..*end);
@@ -244,7 +253,17 @@ fn card_numbers(text: &str) -> Vec<Range<usize>> {
 }
 
 fn digits(text: &str) -> impl DoubleEndedIterator<Item = u32> {
-    text.chars().filter_map(|character| character.to_digit(10))
+    text.chars()
+        .filter_map(|character| narrow(character).to_digit(10))
+}
+
+/// The ASCII character that a full-width one is, as Japanese and Chinese keyboards write them.
+fn narrow(character: char) -> char {
+    const WIDTH: u32 = '０' as u32 - '0' as u32;
+    match character {
+        '！'..='～' => char::from_u32(character as u32 - WIDTH).unwrap_or(character),
+        character => character,
+    }
 }
 
 /// Returns whether 13 to 19 digits end in the check digit of ISO/IEC 7812.
@@ -282,7 +301,7 @@ static EXPRESSIONS: LazyLock<[Vec<Regex>; 5]> = LazyLock::new(|| {
     [PHONE, EMAIL, URL, CARD, IP].map(|forms| {
         forms
             .iter()
-            .filter_map(|form| Regex::new(form).ok())
+            .filter_map(|form| Regex::new(&form.replace("0-9", "0-9０-９")).ok())
             .collect()
     })
 });
@@ -290,17 +309,17 @@ static EXPRESSIONS: LazyLock<[Vec<Regex>; 5]> = LazyLock::new(|| {
 /// With a plus sign, its percent form or `00`: any grouping. Without: the usual marks of a national
 /// number, so that ids, times and prices are left alone.
 const PHONE: &[&str] = &[r"(?x) (?: ^ | [^0-9A-Za-z+] ) (?P<secret>
-      (?: \+ | (?i:%2B) | 00 ) [1-9] (?: [\ .\-\u{a0}\u{202f}\u{2010}-\u{2015}/()]{0,3} [0-9] ){6,14}
-    | \( [0-9]{2,5} \) [\ .\-]{0,2} [0-9]{3,4} [\ .\-]? [0-9]{3,4}
-    | (?: 1 [\ .\-] )? [0-9]{3} [\ .\-] [0-9]{3} [\ .\-] [0-9]{4}
-    | 0 [1-9] (?: [\ .\-] [0-9]{2} ){4}
-    | 0 [0-9]{2} \  [0-9]{3} \  [0-9]{2} \  [0-9]{2}
-    | 0 [0-9] [\ \-] [0-9]{4} [\ \-] [0-9]{4}
-    | 0 [0-9]{2,4} [\ /\-] [0-9]{3,4} [\ \-]? [0-9]{3,4}
+      (?: [+＋] | (?i:%2B) | [0０]{2} ) [1-9１-９] (?: [\ .\-\u{a0}\u{202f}\u{2010}-\u{2015}\u{3000}/()－（）．]{0,3} [0-9] ){6,14}
+    | [(（] [0-9]{2,5} [)）] [\ .\-－]{0,2} [0-9]{3,4} [\ .\-－]? [0-9]{3,4}
+    | (?: [1１] [\ .\-－] )? [0-9]{3} [\ .\-－] [0-9]{3} [\ .\-－] [0-9]{4}
+    | [0０] [1-9１-９] (?: [\ .\-－] [0-9]{2} ){4}
+    | [0０] [0-9]{2} \  [0-9]{3} \  [0-9]{2} \  [0-9]{2}
+    | [0０] [0-9] [\ \-－] [0-9]{4} [\ \-－] [0-9]{4}
+    | [0０] [0-9]{2,4} [\ /\-－] [0-9]{3,4} [\ \-－]? [0-9]{3,4}
     ) (?: \b | _ )"];
 
 const EMAIL: &[&str] = &[
-    r"(?P<secret>[\p{L}\p{N}._%+\-]+(?:@|%40)[\p{L}\p{N}](?:[\p{L}\p{N}.\-]*[\p{L}\p{N}])?\.(?:xn--[0-9A-Za-z\-]+|\p{L}{2,}))",
+    r"(?P<secret>[\p{L}\p{N}._%+\-]+(?:[@＠]|%40)[\p{L}\p{N}](?:[\p{L}\p{N}.\-]*[\p{L}\p{N}])?\.(?:xn--[0-9A-Za-z\-]+|\p{L}{2,}))",
 ];
 
 const URL: &[&str] = &[
@@ -379,6 +398,23 @@ mod tests {
                 "from_+14155550100_to +1\u{2011}415\u{2011}555\u{2011}0100",
                 "from_#_to #",
             ),
+            (
+                PhoneNumbers,
+                "＋４９ ３０ １２３４５６、０３－１２３４－５６７８",
+                "#、#",
+            ),
+            (
+                CardNumbers,
+                "card ４１１１ １１１１ １１１１ １１１１",
+                "card #",
+            ),
+            (
+                CardNumbers,
+                "card ４１１１ １１１１ １１１１ １１１２",
+                "card ４１１１ １１１１ １１１１ １１１２",
+            ),
+            (IpAddresses, "from ２０３.０.１１３.７!", "from #!"),
+            (EmailAddresses, "ask ann＠example.com", "ask #"),
             (
                 PhoneNumbers,
                 "on 01-02-2026 at 01:23:45",

@@ -10,16 +10,12 @@ use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
-use plugin_sdk::contract::Alert;
-use serde_json::value::RawValue;
-
 use super::details::{self, Masks};
 use super::redact::{Redactor, digest};
+use super::texts::{SHORTEST, hide_texts};
 use crate::config::{REDACTED, Redaction};
 use crate::mask::{MOST_BYTES, Mask};
-
-/// A value that is shorter than this stands in any text: it is masked by its place alone.
-const SHORTEST: usize = 4;
+use plugin_sdk::contract::Alert;
 
 /// The masking of the stored requests of one source.
 #[derive(Debug, Clone)]
@@ -130,15 +126,6 @@ impl StoredRedactor {
             .filter(|text| text.len() >= SHORTEST)
             .collect();
         values.sort_by_key(|text| std::cmp::Reverse(text.len()));
-        let mask = Mask::new(values.iter().map(|text| text.as_str()));
-        let by_value = |text: &mut String| match mask.replace(text.as_bytes(), REDACTED.as_bytes())
-        {
-            Some((hidden, places)) => {
-                *text = String::from_utf8_lossy(&hidden).into_owned();
-                places
-            }
-            None => 0,
-        };
         let mut places = 0;
         for text in [Some(&mut alert.event_id), alert.key.as_mut()]
             .into_iter()
@@ -151,27 +138,7 @@ impl StoredRedactor {
                 }
             }
         }
-        let texts = [
-            Some(&mut alert.title),
-            alert.message.as_mut(),
-            alert.link.as_mut(),
-        ];
-        for text in texts.into_iter().flatten().chain(alert.labels.values_mut()) {
-            places += by_value(text);
-        }
-        if let Some(details) = &alert.details {
-            let masks = Masks {
-                pointers: Vec::new(),
-                anywhere: None,
-                text: by_value,
-            };
-            let (json, count) = details::masked(details.get(), &masks);
-            if count > 0 {
-                alert.details = RawValue::from_string(json).ok();
-            }
-            places += count;
-        }
-        places
+        places + hide_texts(alert, masked)
     }
 
     /// Masks what is found in a text by its form, and returns the number of places.

@@ -189,6 +189,26 @@ fn rule_sees_what_redaction_hides() {
 }
 
 #[test]
+fn masked_label_is_masked_where_it_was_copied_from() {
+    let policy = policy("redact = [\"label:to\", \"label:n\"]");
+    let mut before = alert(&[("to", "agent-77"), ("n", "7"), ("also", "agent-77")]);
+    before.title = "No answer of agent-77 (7)".to_owned();
+    before.key = Some("call/agent-77".to_owned());
+    before.link = Some("https://x.example/agent%2D77".to_owned());
+    let details = r#"{"to":"agent-77","text":"ask agent\u002d77","n":7}"#;
+    before.details = Some(RawValue::from_string(details.to_owned()).unwrap());
+    let after = policy.decide("a", before).alert;
+    assert_eq!(after.title, "No answer of [redacted] (7)");
+    assert_eq!(after.link.as_deref(), Some("https://x.example/[redacted]"));
+    assert_eq!(after.labels["also"], "[redacted]");
+    assert_eq!(
+        after.details.as_ref().unwrap().get(),
+        r#"{"to":"[redacted]","text":"ask [redacted]","n":7}"#
+    );
+    assert_eq!(after.key(), "call/agent-77", "it is the same incident");
+}
+
+#[test]
 fn rule_that_can_never_match_is_found() {
     let source = source(
         "labels = { team = \"voice\" }\n
