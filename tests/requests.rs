@@ -133,6 +133,7 @@ async fn large_body_of_a_proved_sender_fires_an_alert() {
             &format!("plugin = \"twilio-event-streams\"\n{secret}"),
         )
         .source("form", &format!("plugin = \"twilio-errors\"\n{secret}"))
+        .source("forged", &format!("plugin = \"twilio-errors\"\n{secret}"))
         .start()
         .await;
     let json = |path: &str| {
@@ -145,15 +146,25 @@ async fn large_body_of_a_proved_sender_fires_an_alert() {
         twilio::signature(&format!("{}{path}", twilio::PUBLIC_URL), token, b"")
     };
     let bearer = format!("Bearer {}", twilio::AUTH_TOKEN);
-    // A signature over the body cannot be looked at, and a wrong one proves nothing.
+    // A body that is too large is read to its signature, and a wrong one proves nothing.
     let form = twilio::signed("form", twilio::AUTH_TOKEN, vec![b'x'; 4096]);
+    let forged = twilio::signed("forged", "another", vec![b'x'; 4096]);
+    let endless = twilio::signed("forged", twilio::AUTH_TOKEN, vec![b'x'; 1024 * 1024 + 1]);
     let wrong = json(&path).header("X-Twilio-Signature", &signature(&path, "another"));
     let signed = json(&path).header("X-Twilio-Signature", &signature(&path, twilio::AUTH_TOKEN));
     let shown = json("/in/shown").header("Authorization", &bearer);
-    for refused in [form, wrong, json("/in/shown"), shown, signed] {
+    for refused in [
+        form,
+        forged,
+        endless,
+        wrong,
+        json("/in/shown"),
+        shown,
+        signed,
+    ] {
         gateway.post(&refused).await.is_problem(413);
     }
-    until("both are told", async || {
+    until("all three are told", async || {
         let mut told = itoc360.own("rejected", "firing");
         told.sort_by_key(|one| one["commonLabels"]["name"].to_string());
         let told: Vec<_> = told
@@ -166,7 +177,7 @@ async fn large_body_of_a_proved_sender_fires_an_alert() {
             })
             .map(|(name, outcome)| format!("{name} {outcome}"))
             .collect();
-        let expected = ["\"shown\" \"too_large\"", "\"url\" \"too_large\""];
+        let expected = ["form", "shown", "url"].map(|name| format!("{name:?} \"too_large\""));
         (told == expected).then_some(())
     })
     .await;

@@ -28,6 +28,10 @@ use crate::spans::Below;
 /// more.
 const URL_BYTES: usize = 8 * 1024;
 
+/// The bytes of a larger body than a source takes that are read all the same, where they show
+/// whether its sender is one that the operator waits for. As many are discarded otherwise.
+const PROOF_BYTES: usize = 1024 * 1024;
+
 /// A request before it is read.
 #[derive(Debug)]
 pub struct Received {
@@ -102,8 +106,8 @@ impl Gate {
 pub struct Refusal {
     /// Its ending.
     pub ending: Ending,
-    /// True if its sender is one that the operator waits for: it showed the source's token, or its
-    /// head proves it where the body was not read.
+    /// True if its sender is one that the operator waits for: it showed the source's token, or where
+    /// it is refused for its shape, its head or its signature proves it.
     pub proved: bool,
     /// The head of the request.
     pub head: Box<Parts>,
@@ -138,25 +142,55 @@ pub async fn receive(
         };
         proved || (token == Token::None && ending.is_refused_for_its_shape() && is_proved())
     };
+    // A signature over the body.
+    let is_signed = token == Token::None && source.demands_proof() && !source.fetches_key();
+    let is_proved_by = |head: &Parts, body: &[u8]| {
+        let url = route::public_url(&source.url, suffix, head.uri.query());
+        let proof = verify(source, None, wall_ms(), head, &url, body);
+        is_signed && matches!(proof, Ok(Some(_)))
+    };
     let mut charge = match enter(source, gate, &head, token, client, http::announced(&body)) {
         Ok(charge) => charge,
         Err(ending) => {
-            // A sender that is still writing learns of it only if somebody reads; one that asked
-            // first whether to write, from the answer alone.
+            let mut proved = proved_by_head(&head, &ending);
+            // One that asked first whether to write learns of it from the answer alone.
             if !head.headers.contains_key(EXPECT) {
-                http::discard(body);
+                if !proved && is_signed && ending.is_refused_for_its_shape() {
+                    let body = read_to_prove(source, gate, body).await;
+                    proved = body.is_ok_and(|body| is_proved_by(&head, &body));
+                } else {
+                    // A sender that is still writing learns of it only if somebody reads.
+                    http::discard(body);
+                }
             }
             return Err(Refusal {
-                proved: proved_by_head(&head, &ending),
+                proved,
                 ending,
                 head: Box::new(head),
                 body: None,
             });
         }
     };
-    let room = |bytes| charge.cover(admission::cost(bytes)).map_err(Ending::NoRoom);
-    let body = http::read_body(body, source.limits().body, BODY_TIME, room).await;
+    let limit = source.limits().body;
+    let most = if is_signed {
+        limit.max(PROOF_BYTES)
+    } else {
+        limit
+    };
+    let room = |bytes| match charge.cover(admission::cost(bytes)) {
+        Err(_) if bytes > limit => Err(Ending::Body(BodyError::TooLarge)),
+        charged => charged.map_err(Ending::NoRoom),
+    };
+    let body = http::read_body(body, most, BODY_TIME, room).await;
     let body = match body {
+        Ok(body) if body.len() > limit => {
+            return Err(Refusal {
+                proved: proved || is_proved_by(&head, &body),
+                ending: Ending::Body(BodyError::TooLarge),
+                head: Box::new(head),
+                body: None,
+            });
+        }
         Ok(body) => body,
         Err(ending) => {
             return Err(Refusal {
@@ -215,6 +249,27 @@ pub async fn receive(
         below: head.extensions.get().cloned().unwrap_or_default(),
         charge,
     })
+}
+
+/// Reads the body of a request that is refused whatever is in it. It counts towards the room and the
+/// rate of its source, as one that is taken.
+async fn read_to_prove(source: &Source, gate: &Gate, body: Incoming) -> Result<Vec<u8>, Ending> {
+    let most = source.limits().body.max(PROOF_BYTES);
+    let announced = usize::try_from(http::announced(&body)).unwrap_or(usize::MAX);
+    let admitted = if announced > most {
+        Err(Ending::Body(BodyError::TooLarge))
+    } else {
+        gate.pass(announced)
+    };
+    let mut charge = match admitted {
+        Ok(charge) => charge,
+        Err(ending) => {
+            http::discard(body);
+            return Err(ending);
+        }
+    };
+    let room = |bytes| charge.cover(admission::cost(bytes)).map_err(Ending::NoRoom);
+    http::read_body(body, most, BODY_TIME, room).await
 }
 
 /// Checks the proof of the sender that the source's plugin declares, before the plugin is called. A
