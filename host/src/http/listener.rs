@@ -13,6 +13,9 @@ use tokio_util::either::Either;
 
 use super::{Peer, Tls};
 
+/// The connections that wait to be accepted: as many as the standard library has it.
+const BACKLOG: u32 = 128;
+
 /// A connection as it comes from the system.
 pub type Stream = Either<TcpStream, UnixStream>;
 
@@ -88,10 +91,10 @@ impl UnixSocket {
     /// What the system said, or `AddrInUse` where the path is taken.
     pub fn bind(path: &Path, mode: u32) -> io::Result<Self> {
         remove_stale(path)?;
-        // Between these two calls the file has the permissions of the umask, and whoever connects
-        // waits unanswered.
-        let listener = UnixListener::bind(path)?;
+        let socket = bound(path, mode)?;
+        // The umask may have taken more away.
         fs::set_permissions(path, Permissions::from_mode(mode))?;
+        let listener = socket.listen(BACKLOG)?;
         let found = fs::symlink_metadata(path)?;
         Ok(Self {
             listener,
@@ -118,6 +121,15 @@ impl Drop for UnixSocket {
             let _ = fs::remove_file(&self.path);
         }
     }
+}
+
+/// Makes the file of a socket, which has never more permissions than these: Linux takes them from
+/// the socket, so that no other user can connect between two calls.
+fn bound(path: &Path, mode: u32) -> io::Result<tokio::net::UnixSocket> {
+    let socket = tokio::net::UnixSocket::new_stream()?;
+    rustix::fs::fchmod(&socket, rustix::fs::Mode::from_bits_truncate(mode))?;
+    socket.bind(path)?;
+    Ok(socket)
 }
 
 /// Removes a socket at which nothing listens any more.
@@ -164,6 +176,19 @@ mod tests {
             0,
             "they remove their files"
         );
+    }
+
+    #[tokio::test]
+    async fn socket_is_never_open_to_more_than_its_mode_says() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("gateway.sock");
+        for mode in [0o600, 0o660] {
+            let socket = bound(&path, mode).unwrap();
+            let found = fs::metadata(&path).unwrap().mode() & 0o777;
+            assert_eq!(found & !mode, 0, "{found:o}");
+            drop(socket);
+            fs::remove_file(&path).unwrap();
+        }
     }
 
     #[tokio::test]
