@@ -13,8 +13,8 @@ use super::quantity::size_text;
 use super::raw::Table;
 use super::reading::Reading;
 use super::{
-    Config, Gateway, Limits, Source, StoreKind, destination, gateway, include, limits, name,
-    retention, source, store, users,
+    Config, Gateway, Limits, Listen, Source, StoreKind, destination, gateway, include, limits,
+    name, retention, source, store, users,
 };
 
 /// The most destinations that one alert may have, fallbacks included; the store has room for so many.
@@ -221,31 +221,40 @@ fn warn_of_long_urls(sources: &[(Span, Option<Source>)], gateway: &Gateway, read
     }
 }
 
-/// Warns of sources that cannot see their clients. A listener on loopback hears only a proxy; where
+/// The permission of everybody to connect to a Unix socket.
+const OTHERS_CONNECT: u32 = 0o002;
+
+/// Warns of sources that cannot see their clients, or not for certain. A listener on loopback hears only a proxy; where
 /// the proxy is not trusted, its own address is the only one known.
 fn warn_of_hidden_clients(
     sources: &[(Span, Option<Source>)],
     gateway: &Gateway,
     reading: &Reading<'_>,
 ) {
-    // Behind a Unix socket there is a proxy that the operator has let in, and no other.
-    let Some(address) = gateway.listen.address() else {
-        return;
+    let trusts_this_machine = match &gateway.listen {
+        Listen::Unix { mode, .. } => (mode & OTHERS_CONNECT != 0)
+            .then_some("listen_mode in [gateway] lets in everybody here"),
+        Listen::Tcp(_) => gateway
+            .trusted_proxies
+            .contains_loopback()
+            .then_some("trusted_proxies in [gateway] has this machine itself"),
     };
-    let trusts_this_machine = gateway.trusted_proxies.contains_loopback();
     for (span, source) in sources {
         let Some(source) = source.as_ref().filter(|source| !source.clients.is_empty()) else {
             continue;
         };
-        if trusts_this_machine {
+        let address = gateway.listen.address().map(|address| address.ip());
+        if let Some(why) = trusts_this_machine {
             let found = format!(
-                "[sources.{}] takes requests from its clients only, and trusted_proxies in [gateway] has this machine itself",
+                "[sources.{}] takes requests from its clients only, and {why}",
                 source.name
             );
-            let help = "any user or program of this machine that reaches the port can claim to be such a client; let the \
-                proxy alone come in, by listen = \"unix:/run/alert-gateway/in.sock\" in [gateway]";
+            let help = "any user or program of this machine that reaches it can claim to be such a client; let the \
+                proxy alone come in, by listen = \"unix:/run/alert-gateway/in.sock\" and listen_mode = \"660\" in [gateway]";
             reading.warning(span.clone(), found, help);
-        } else if address.ip().is_loopback() && !source.clients.contains_loopback() {
+        } else if address.is_some_and(|address| address.is_loopback())
+            && !source.clients.contains_loopback()
+        {
             let found = format!(
                 "[sources.{}] takes requests from its clients only, and listen is on loopback",
                 source.name

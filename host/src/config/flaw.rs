@@ -61,6 +61,18 @@ pub fn secret_flaw(secret: &str) -> Option<Flaw> {
             "write it without the quotes",
         );
     }
+    if secret.starts_with(['"', '\'']) || secret.ends_with(['"', '\'']) {
+        return flaw(
+            "has a quote at its beginning or end",
+            "write it without, or copy all of it",
+        );
+    }
+    if secret.ends_with("\\n") || secret.ends_with("\\r") {
+        return flaw(
+            "ends with the two characters of an escaped line end",
+            "write it without, as printf %s does",
+        );
+    }
     if let Some(flaw) = surplus(secret) {
         return Some(flaw);
     }
@@ -81,6 +93,13 @@ pub fn secret_flaw(secret: &str) -> Option<Flaw> {
         return flaw(
             "has the form of the id of a Twilio shared key, which is a name and no secret",
             "write the value that Twilio showed once, when the key was created",
+        );
+    }
+    let is_number = secret.bytes().all(|byte| byte.is_ascii_digit());
+    if is_number && secret.contains("1234567890") {
+        return flaw(
+            "has the digits in their order, so that it can be guessed",
+            "make another: openssl rand -hex 32",
         );
     }
     if secret.chars().count() < SHORTEST {
@@ -140,16 +159,11 @@ fn surplus(secret: &str) -> Option<Flaw> {
         );
     }
     let assigned = secret.strip_prefix("export ").unwrap_or(secret);
-    if let Some((name, value)) = assigned.split_once('=') {
-        let is_name = name.len() > 2
-            && name.starts_with(|c: char| c.is_ascii_uppercase())
-            && name
-                .bytes()
-                .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
+    if let Some((name, value)) = assigned.split_once(['=', ':']) {
         // Base64 ends with the sign.
-        if is_name && !value.trim_start_matches('=').is_empty() {
+        if is_name(name) && !value.trim_start_matches('=').is_empty() {
             return flaw(
-                "begins with the name of a variable and =, as a file of such has it",
+                "begins with a name and the sign behind it, as a file of settings has it",
                 "write only what follows",
             );
         }
@@ -161,6 +175,21 @@ fn surplus(secret: &str) -> Option<Flaw> {
         );
     }
     None
+}
+
+/// Returns whether a text is the name of a variable, or that of a setting for a secret.
+fn is_name(text: &str) -> bool {
+    let is_variable = text.starts_with(|c: char| c.is_ascii_uppercase())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
+    let lower = text.to_ascii_lowercase();
+    let last = lower.rsplit(['_', '-']).next().unwrap_or_default();
+    let is_setting = matches!(
+        last,
+        "token" | "authtoken" | "secret" | "password" | "key" | "apikey"
+    );
+    text.len() > 2 && (is_variable || is_setting)
 }
 
 fn is_quoted(secret: &str) -> bool {
@@ -190,6 +219,10 @@ fn is_placeholder(secret: &str) -> bool {
         .iter()
         .any(|(open, close)| secret.starts_with(open) && secret.ends_with(close))
     {
+        return true;
+    }
+    // A variable that nothing has replaced.
+    if secret.strip_prefix('$').is_some_and(is_name) {
         return true;
     }
     if secret.contains('…') || secret.contains("...") {
@@ -258,9 +291,16 @@ mod tests {
                 "authorization: Bearer 0123456789abcdef",
                 "scheme of a header",
             ),
-            ("AUTH_TOKEN=0123456789abcdef0123", "name of a variable"),
-            ("export TOKEN=0123456789abcdef0123", "name of a variable"),
+            ("AUTH_TOKEN=0123456789abcdef0123", "a name and the sign"),
+            ("export TOKEN=0123456789abcdef0123", "a name and the sign"),
             (r#"{"token":"0123456789abcdef0123"}"#, "JSON document"),
+            ("auth_token: 0123456789abcdef", "a name and the sign"),
+            ("client-secret=0123456789abcdef", "a name and the sign"),
+            ("$TWILIO_AUTH_TOKEN", "placeholder"),
+            ("\"0123456789abcdef0123", "a quote at"),
+            ("0123456789abcdef0123'", "a quote at"),
+            ("0123456789abcdef0123\\n", "escaped line end"),
+            ("1234567890123456", "digits in their order"),
             ("webhooks_sharedkey_0123456789abcdef", "shared key"),
             ("my-mysecret-0123456789", "placeholder"),
             ("t", "fewer than 16"),
@@ -286,6 +326,8 @@ mod tests {
             "xoxb-123456789012-1234567890123-AbCdEfGhIjKlMnOpQrStUvWx",
             "ABCDEFGHIJKLMNOPQRSTUVWX0123456=",
             "bearer0123456789abcdef0123",
+            "user:0123456789abcdef",
+            "$2y$10$abcdefghijklmnopqrstuv",
             "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE\n-----END PUBLIC KEY-----\n",
         ] {
             assert_eq!(secret_flaw(secret), None, "{secret}");

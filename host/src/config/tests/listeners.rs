@@ -443,6 +443,20 @@ fn clients_that_exclude_the_proxy_are_warned_of() {
         "{trusting:?}"
     );
     assert_eq!(clients("[\"192.0.2.0/24\", \"127.0.0.1\"]", ""), [""; 0]);
+    let of_socket = |mode: &str| {
+        let lines = format!("listen = \"unix:/run/a.sock\"\nlisten_mode = \"{mode}\"");
+        let text = listening(&lines).replace(
+            "destination = \"itoc360\"",
+            "destination = \"itoc360\"\nclients = \"192.0.2.0/24\"",
+        );
+        printed(&good(&text).warnings)
+    };
+    let open = of_socket("666");
+    assert!(
+        open.len() == 1 && open[0].contains("listen_mode"),
+        "{open:?}"
+    );
+    assert_eq!(of_socket("660"), [""; 0]);
 }
 
 #[test]
