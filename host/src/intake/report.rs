@@ -1,6 +1,7 @@
 //! Reports to the operator about a request, without the sender's knowledge.
 
 use plugin_sdk::contract::Rejection;
+use tracing::Level;
 
 use super::Ending;
 use crate::config::{did_you_mean, size_text};
@@ -94,182 +95,151 @@ pub fn report(
     ending: &Ending,
     throttle: &LogThrottle,
 ) {
-    let limit = source.map(|source| source.limits().body);
-    // A plugin may repeat what it was given.
-    let masked = |text: &str| source.map(|source| source.request_mask().text(text));
-    let source = source.map(|source| &*source.name);
     let outcome = ending.outcome();
     let client = tracing::field::display(from);
-    let due = || {
-        let due = throttle.due(source.unwrap_or_default(), outcome);
-        if due.is_none() {
-            tracing::debug!(
-                source,
+    let name = source.map(|source| &*source.name);
+    let Some((level, message)) = refusal(ending) else {
+        let (accepted, duplicates, reason) = match ending {
+            Ending::Accepted {
+                accepted,
+                duplicates,
+            } => (Some(accepted), Some(duplicates), None),
+            Ending::Ignored(reason) => (None, None, Some(reason)),
+            _ => (None, None, None),
+        };
+        tracing::debug!(
+            source = name,
+            request = id,
+            client,
+            outcome,
+            accepted,
+            duplicates,
+            reason,
+            "answered"
+        );
+        return;
+    };
+    let Some(left_out) = throttle.due(name.unwrap_or_default(), outcome) else {
+        tracing::debug!(
+            source = name,
+            request = id,
+            client,
+            outcome,
+            "request rejected; further advice suppressed"
+        );
+        return;
+    };
+    // A plugin may repeat what it was given.
+    let masked = |text: &str| source.map(|source| source.request_mask().text(text));
+    let (kind, reason) = match ending {
+        Ending::Rejected(Rejection { kind, reason, .. }) => {
+            (Some(tracing::field::debug(kind)), masked(reason))
+        }
+        _ => (None, None),
+    };
+    let error = match ending {
+        Ending::Busy(error) => Some(error.to_string()),
+        Ending::NoKey(error) => Some(error.clone()),
+        Ending::Store(error) => Some(error.to_string()),
+        _ => None,
+    };
+    let limit = match ending {
+        Ending::Body(BodyError::TooLarge) => source.map(|source| source.limits().body),
+        _ => None,
+    };
+    let help = match ending {
+        Ending::Rejected(Rejection { help, .. }) => masked(help),
+        _ => advice(ending, source, from),
+    };
+    // The level of an event is a constant of its place.
+    macro_rules! line {
+        ($level:ident) => {
+            tracing::$level!(
+                source = name,
                 request = id,
                 client,
                 outcome,
-                "request rejected; further advice suppressed"
-            );
-        }
-        due
+                kind,
+                reason,
+                error,
+                limit,
+                help,
+                left_out,
+                "{message}"
+            )
+        };
+    }
+    if level == Level::ERROR {
+        line!(error);
+    } else {
+        line!(warn);
+    }
+}
+
+/// The level and the message of the line about a request that was not taken. `None` for one that was
+/// answered as it should be, that is logged where it is kept, or that any stranger can cause.
+fn refusal(ending: &Ending) -> Option<(Level, &'static str)> {
+    Some(match ending {
+        Ending::Rejected(_)
+        | Ending::ForeignClient
+        | Ending::NoToken
+        | Ending::WrongToken
+        | Ending::Method
+        | Ending::UriTooLong => (Level::WARN, "rejected"),
+        Ending::Body(BodyError::TooLarge) => (Level::WARN, "not accepted: its body is too large"),
+        Ending::RateLimited(_) => (Level::WARN, "not accepted: the rate is used up"),
+        Ending::NoRoom(_) => (Level::WARN, "not accepted: there is no room for it"),
+        Ending::Busy(_) | Ending::NoKey(_) => (Level::WARN, "not accepted"),
+        Ending::Store(_) => (Level::ERROR, "not accepted"),
+        Ending::QuotaUsedUp => (Level::ERROR, "not accepted: the quota is used up"),
+        Ending::Accepted { .. }
+        | Ending::Ignored(_)
+        | Ending::Kept
+        | Ending::Replied(_)
+        | Ending::NoSource
+        | Ending::Body(_) => return None,
+    })
+}
+
+/// Returns the gateway's own advice to the operator.
+fn advice(ending: &Ending, source: Option<&Source>, from: Client) -> Option<String> {
+    let table = || {
+        let name = source.map_or("", |source| &source.name);
+        format!("[sources.{name}.limits]")
     };
-    let section = || format!("[sources.{}.limits]", source.unwrap_or_default());
-    match ending {
-        Ending::Accepted {
-            accepted,
-            duplicates,
-        } => {
-            tracing::debug!(source, request = id, accepted, duplicates, "accepted");
-        }
-        Ending::Ignored(reason) => tracing::debug!(source, request = id, reason, "ignored"),
-        Ending::Rejected(Rejection {
-            kind, reason, help, ..
-        }) => {
-            if let Some(left_out) = due() {
-                let reason = masked(reason);
-                let help = masked(help);
-                tracing::warn!(
-                    source,
-                    request = id,
-                    client,
-                    ?kind,
-                    reason,
-                    help,
-                    left_out,
-                    "rejected"
-                );
-            }
+    Some(match ending {
+        Ending::ForeignClient if from.claims_another => {
+            "it has X-Forwarded-For: if this is the address of your proxy, name it in trusted_proxies in [gateway]"
+                .to_owned()
         }
         Ending::ForeignClient => {
-            if let Some(left_out) = due() {
-                let help = if from.claims_another {
-                    "it has X-Forwarded-For: if this is the address of your proxy, name it in trusted_proxies in [gateway]"
-                } else {
-                    "if this is the sender's address, add it to the source's `clients`"
-                };
-                tracing::warn!(
-                    source,
-                    request = id,
-                    client,
-                    outcome,
-                    help,
-                    left_out,
-                    "rejected"
-                );
-            }
+            "if this is the sender's address, add it to the source's `clients`".to_owned()
         }
         Ending::NoToken | Ending::WrongToken => {
-            if let Some(left_out) = due() {
-                let help = "compare the token at the sender with the source's `token` in the configuration";
-                tracing::warn!(
-                    source,
-                    request = id,
-                    client,
-                    outcome,
-                    help,
-                    left_out,
-                    "rejected"
-                );
-            }
+            "compare the token at the sender with the source's `token` in the configuration".to_owned()
         }
         Ending::Body(BodyError::TooLarge) => {
-            if let (Some(left_out), Some(limit)) = (due(), limit) {
-                let larger = size_text(2 * limit);
-                let section = section();
-                let help = format!(
-                    "if such a request is meant to come in, write body = {larger} or more in {section}"
-                );
-                tracing::warn!(
-                    source,
-                    request = id,
-                    client,
-                    limit,
-                    help,
-                    left_out,
-                    "not accepted: its body is too large"
-                );
-            }
+            let larger = size_text(2 * source?.limits().body);
+            let table = table();
+            format!("if such a request is meant to come in, write body = {larger} or more in {table}")
         }
-        Ending::RateLimited(_) => {
-            if let Some(left_out) = due() {
-                let help = format!(
-                    "if so many are meant to come in, write a higher rate in {}",
-                    section()
-                );
-                tracing::warn!(
-                    source,
-                    request = id,
-                    client,
-                    help,
-                    left_out,
-                    "not accepted: the rate is used up"
-                );
-            }
-        }
-        Ending::NoRoom(_) => {
-            if let Some(left_out) = due() {
-                let help = format!(
-                    "if so many are meant to come in at a time, write more memory in [gateway]; \
-                     a rate in {} bounds what this source sends",
-                    section()
-                );
-                tracing::warn!(
-                    source,
-                    request = id,
-                    client,
-                    outcome,
-                    help,
-                    left_out,
-                    "not accepted: there is no room for it"
-                );
-            }
-        }
-        Ending::Busy(error) => {
-            if let Some(left_out) = due() {
-                tracing::warn!(source, request = id, %error, left_out, "not accepted");
-            }
-        }
-        Ending::NoKey(error) => {
-            if let Some(left_out) = due() {
-                let help = "the key of the sender cannot be got: see whether this machine reaches the sender's servers";
-                tracing::warn!(
-                    source,
-                    request = id,
-                    client,
-                    error,
-                    help,
-                    left_out,
-                    "not accepted"
-                );
-            }
-        }
-        Ending::Store(error) => {
-            if let Some(left_out) = due() {
-                tracing::error!(source, request = id, %error, left_out, "not accepted");
-            }
+        Ending::RateLimited(_) => format!(
+            "if so many are meant to come in, write a higher rate in {}",
+            table()
+        ),
+        Ending::NoRoom(_) => format!(
+            "if so many are meant to come in at a time, write more memory in [gateway]; a rate in {} bounds what this source sends",
+            table()
+        ),
+        Ending::NoKey(_) => {
+            "the key of the sender cannot be got: see whether this machine reaches the sender's servers"
+                .to_owned()
         }
         Ending::QuotaUsedUp => {
-            if let Some(left_out) = due() {
-                let help = "the plugin fails on requests of unproved senders: look at them with `alert-gateway events list \
-                    --state failed`; a `token` for the source keeps strangers out";
-                tracing::error!(
-                    source,
-                    request = id,
-                    client,
-                    help,
-                    left_out,
-                    "not accepted: the quota is used up"
-                );
-            }
+            "the plugin fails on requests of unproved senders: look at them with `alert-gateway events list --state failed`; \
+             a `token` for the source keeps strangers out"
+                .to_owned()
         }
-        Ending::Method | Ending::UriTooLong => {
-            if let Some(left_out) = due() {
-                tracing::warn!(source, request = id, client, outcome, left_out, "rejected");
-            }
-        }
-        // Logged with its reason where it is kept, or not worth a line: any stranger can cause it.
-        Ending::Kept | Ending::Replied(_) | Ending::NoSource | Ending::Body(_) => {
-            tracing::debug!(source, request = id, client, outcome, "answered");
-        }
-    }
+        _ => return None,
+    })
 }
