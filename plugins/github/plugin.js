@@ -83,6 +83,8 @@ function run(request, event, options) {
   if (STRANGERS.includes(run.event)) return "a stranger can start such a run";
   const head = text(run.head_repository?.full_name);
   if (head !== undefined && head !== repository) return "a run of a fork";
+  if (options.events !== undefined && !options.events.includes(run.event))
+    return "begun by an event that the settings leave out";
   if (options.branches !== undefined && !options.branches.includes(branch))
     return "a branch that the settings leave out";
   const notes = [];
