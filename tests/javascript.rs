@@ -44,6 +44,50 @@ async fn new_script_passes_its_cases_without_a_toolchain() {
 }
 
 #[tokio::test]
+async fn cases_are_signed_but_for_those_of_strangers() {
+    let place = Place::of("");
+    let cases = place.path("cases");
+    fs::create_dir(&cases).unwrap();
+    let original =
+        |file: &str| fs::read_to_string(root().join("plugins/github/cases").join(file)).unwrap();
+    for file in ["settings.json", "sample.json", "forged.json", "forged.http"] {
+        fs::write(cases.join(file), original(file)).unwrap();
+    }
+    let signature = |text: &str| {
+        let header = text.to_ascii_lowercase();
+        let line = header
+            .lines()
+            .find(|line| line.starts_with("x-hub-"))
+            .unwrap();
+        line.to_owned()
+    };
+    let sample = original("sample.http");
+    let (_, right) = sample.split_once("sha256=").unwrap();
+    let unsigned = sample.replace(&right[..64], &"0".repeat(64));
+    fs::write(cases.join("sample.http"), unsigned).unwrap();
+    let cases = cases.to_str().unwrap();
+    let sign = ["sign", "github", "--cases", cases];
+
+    let first = plugin(&place, &sign).await.stdout;
+    assert!(first.contains("sample.http with /secret"), "{first}");
+    assert!(
+        first.contains("forged.http: its answer is a rejection"),
+        "{first}"
+    );
+    let signed = fs::read_to_string(place.path("cases/sample.http")).unwrap();
+    assert_eq!(signature(&signed), signature(&sample));
+    let forged = fs::read_to_string(place.path("cases/forged.http")).unwrap();
+    assert_eq!(forged, original("forged.http"));
+
+    let again = plugin(&place, &sign).await.stdout;
+    assert!(again.contains("sample.http: it is signed"), "{again}");
+    let named = plugin(&place, &[&sign[..], &["--case", "forged"]].concat())
+        .await
+        .stdout;
+    assert!(named.contains("forged.http with /secret"), "{named}");
+}
+
+#[tokio::test]
 async fn engine_of_scripts_is_compiled_once_for_a_user() {
     let place = Place::of("");
     plugin(&place, &["new", "door-bell", "--lang", "js"]).await;

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 use clap::Args;
-use plugin_sdk::case;
-use plugin_sdk::contract::Demand;
+use plugin_sdk::case::{self, Case};
+use plugin_sdk::contract::{Answer, Demand};
 use plugin_sdk::signature::Verifier;
 
 use super::subject::{self, Subject};
@@ -14,7 +14,8 @@ use super::{Failure, Outcome, block_on, cases};
 use alert_gateway_sandbox::Plugin;
 
 /// Signs cases as their sender would: by the proof that the plugin declares, with the secret in the
-/// case's settings, at the time of every case. A proof that stands in the request is replaced.
+/// case's settings, at the time of every case. A proof that stands in the request is replaced. A case
+/// whose answer is a rejection is left as it is, unless --case names it.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   alert-gateway plugin sign
@@ -42,18 +43,41 @@ pub fn sign(what: &Sign) -> Outcome {
     block_on(async {
         let (plugin, _) = subject.ready(what.plugin.limits).await?;
         for path in &paths {
-            let places = sign_one(path, &subject, &plugin).await?;
-            let mut out = std::io::stdout().lock();
-            writeln!(out, "signed {} with {}", path.display(), places.join(", "))?;
+            let case = case::load_one(path)?;
+            let shown = path.display();
+            let told = if what.only.is_none() && is_rejected(&case) {
+                format!(
+                    "left {shown}: its answer is a rejection; --case {} signs it",
+                    case.name
+                )
+            } else if let Some(places) = sign_one(path, case, &subject, &plugin).await? {
+                format!("signed {shown} with {}", places.join(", "))
+            } else {
+                format!("left {shown}: it is signed")
+            };
+            writeln!(std::io::stdout().lock(), "{told}")?;
         }
         Ok(())
     })
 }
 
-/// Signs the request in this file, and returns the places of the secrets in the settings.
-async fn sign_one(path: &Path, subject: &Subject, plugin: &Plugin) -> Result<Vec<String>, Failure> {
+/// Returns whether the case is written down as one of a stranger's, or of a sender who goes wrong.
+fn is_rejected(case: &Case) -> bool {
+    let answer = case.answer.as_deref().map(serde_json::from_str);
+    matches!(answer, Some(Ok(Answer::Rejected(_))))
+}
+
+/// Signs the request in this file, and returns the places of the secrets in the settings. `None`
+/// where it is signed so already.
+async fn sign_one(
+    path: &Path,
+    case: Case,
+    subject: &Subject,
+    plugin: &Plugin,
+) -> Result<Option<Vec<String>>, Failure> {
     let shown = path.display();
-    let mut request = case::load_one(path)?.request;
+    let mut request = case.request;
+    let before = case::write_request(&request);
     subject.complete(&mut request);
     let demands = demands(plugin, &request.source, request.settings.get()).await?;
     if demands.is_empty() {
@@ -72,9 +96,12 @@ async fn sign_one(path: &Path, subject: &Subject, plugin: &Plugin) -> Result<Vec
     let places = verifier
         .sign(&mut request)
         .map_err(|why| anyhow!("cannot sign {shown}: {why}"))?;
-    std::fs::write(path, case::write_request(&request))
-        .with_context(|| format!("cannot write {shown}"))?;
-    Ok(places)
+    let signed = case::write_request(&request);
+    if signed == before {
+        return Ok(None);
+    }
+    std::fs::write(path, signed).with_context(|| format!("cannot write {shown}"))?;
+    Ok(Some(places))
 }
 
 /// Returns the proof that the plugin declares with these settings.
