@@ -552,7 +552,7 @@ static RESOLVES: [&str; 132] = [
 
 /// Words before a status that do not change it, one or several: `incident.resolved`,
 /// `ALERT_DEGRADED_RECOVERY`; and behind one that ends with `-ed`: `resolved_item`.
-static NOUNS: [&str; 50] = [
+static NOUNS: [&str; 59] = [
     "incident",
     "alert",
     "monitor",
@@ -603,6 +603,15 @@ static NOUNS: [&str; 50] = [
     "artifact",
     "snitch",
     "limit",
+    "problema",
+    "probleme",
+    "alerta",
+    "alerte",
+    "alarma",
+    "alarme",
+    "incidente",
+    "storung",
+    "fehler",
 ];
 
 /// Words that name the matter rather than its urgency, where another word does:
@@ -758,11 +767,18 @@ fn of_words(words: &str) -> Option<Status> {
         .strip_suffix(')')
         .and_then(|words| words.split_once('('));
     if let Some((first, beside)) = beside {
+        if beside.starts_with("was ") {
+            return of_status(first);
+        }
         let other = of_status(beside);
         return of_status(first).filter(|status| {
             let may_be_unknown = *status == Status::Trigger;
             other == Some(*status) || (other.is_none() && may_be_unknown)
         });
+    }
+    // `recovered from CRITICAL`
+    if let Some((now, before)) = words.split_once(" from ") {
+        return of_status(now).filter(|now| of_status(before).is_some_and(|before| before != *now));
     }
     // `FIRING:2`, as Alertmanager's titles count.
     let counted = words
@@ -1068,6 +1084,10 @@ mod tests {
             "Fehler beendet (jetzt: OK)",
             "CRITICAL → OK",
             "OK (recovered)",
+            "OK (was CRITICAL)",
+            "recovered from CRITICAL",
+            "Störung behoben",
+            "Problema resuelto",
             "Resolved - Closed",
             "résolu",
             "RESOLU",
@@ -1114,6 +1134,9 @@ mod tests {
             "Up to Down",
             "RollbackSucceeded",
             "OK (pending)",
+            "changed from ok",
+            "up from here",
+            "recovered from ok to critical",
             "Normal (NoData)",
             "OK -> ?",
             "-> OK -> soon",
