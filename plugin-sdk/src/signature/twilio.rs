@@ -11,7 +11,7 @@ use crate::url::masked;
 
 use super::View;
 use super::over_url::{DEFAULT, HEADER, MAX_FIELDS, NotCovered, SharedKey, SignedText, form};
-use super::verifier::{Rank, Secret, Way};
+use super::verifier::{Rank, Secret, Way, of_account};
 
 /// Long enough for every URL that works at Twilio.
 const MAX_URL_CHARS: usize = 500;
@@ -73,7 +73,9 @@ pub(super) fn check(way: &Way, view: &View<'_>) -> Result<Proved, (Rank, Rejecti
     };
     for (account, secret) in chosen {
         if let Some(identity) = text.identity(given, algorithm, &secret.text) {
-            return Ok(secret.proves(account, Some(identity)));
+            // A form names its account within the signed text, and a shared key is no account.
+            let of = account.filter(|_| form.is_none() && !is_shared);
+            return Ok(secret.proves(account, Some(of_account(identity, of))));
         }
     }
     Err(wrong(if is_shared {

@@ -212,7 +212,10 @@ impl Way {
         let mut proof = Proof::Missing;
         for (account, secret) in self.secrets.all() {
             match check(&self.scheme, view, &secret.text) {
-                (Proof::Good, identity) => return Ok(secret.proves(account, identity)),
+                (Proof::Good, identity) => {
+                    let identity = identity.map(|identity| of_account(identity, account));
+                    return Ok(secret.proves(account, identity));
+                }
                 (Proof::Wrong, _) if proof == Proof::Stale => {}
                 (other, _) => proof = other,
             }
@@ -233,6 +236,19 @@ impl Way {
         }
         let mut secrets = self.secrets.all();
         secrets.any(|(_, secret)| self.scheme.check_shown(view, &secret.text).0.is_good())
+    }
+}
+
+/// Binds a proof to the account whose secret made it. Two accounts can sign the same text, and the
+/// one that comes first must not make the other's a repeat.
+pub(super) fn of_account(proof: ProofIdentity, account: Option<&str>) -> ProofIdentity {
+    let Some(account) = account else {
+        return proof;
+    };
+    let both = [account, "\0", &proof.id];
+    ProofIdentity {
+        id: format!("sha256:{}", super::sha256_of(&both).hex()),
+        ..proof
     }
 }
 
@@ -425,6 +441,25 @@ mod tests {
             ("/secret/two~1~0/1", Some("two/~"))
         );
         assert!(proved.proof.unwrap().id.starts_with("sha256:"));
+    }
+
+    #[test]
+    fn accounts_that_sign_the_same_text_have_a_proof_each() {
+        let url = format!(
+            "https://a.example/in/x?bodySHA256={}",
+            super::super::sha256(b"{}").hex()
+        );
+        let settings = r#"{"secret": {"one": ["s", "t"], "two": "u"}}"#;
+        for scheme in [Scheme::Twilio, Scheme::github()] {
+            let demands = [Demand::any([Way::new(scheme.clone(), "secret")])];
+            let id = |secret: &str| {
+                let signed = testing::post(&url).json("{}").signed(&scheme, secret);
+                let proved = verify(&demands, settings, &signed.build()).unwrap();
+                proved.unwrap().proof.unwrap().id
+            };
+            assert_eq!(id("s"), id("t"), "{scheme:?}: a secret is exchanged");
+            assert_ne!(id("s"), id("u"), "{scheme:?}");
+        }
     }
 
     #[test]

@@ -75,12 +75,16 @@ fn read(request: &Request, settings: Settings) -> Result<Answer, Rejection> {
                 .as_deref(),
         )?;
     }
-    let proof = proved.and_then(|proved| proved.proof);
+    let proof = proved.as_ref().and_then(|proved| proved.proof.as_ref());
     let alert = match &form {
-        Some(form) if says_anything(form) => alert::from_event(&view.body, form, proof.as_ref()),
-        _ => not_an_event(request, &view.body, proof.as_ref()),
+        Some(form) if says_anything(form) => alert::from_event(&view.body, form, proof),
+        _ => {
+            let mut alert = not_an_event(request, &view.body, proof);
+            identity::bind(&mut alert, proved.as_ref(), None);
+            alert
+        }
     };
-    Ok(Answer::alert(alert).proved_by(proof))
+    Ok(Answer::alert(alert).proved_by(proof.cloned()))
 }
 
 /// Returns whether a form has any field of an event.

@@ -180,3 +180,27 @@ fn accounts_and_signatures_are_refused_alike() {
     assert_eq!((wrong.kind, wrong.reason), (unknown.kind, unknown.reason));
     assert!(unknown.help.contains(&other) && wrong.help.contains("Usual causes"));
 }
+
+#[test]
+fn request_that_is_no_event_is_of_the_account_that_signed_it() {
+    let one = format!("AC{}", "a".repeat(32));
+    let two = format!("AC{}", "b".repeat(32));
+    let body = format!(r#"{{"AccountSid":"{two}"}}"#);
+    let hash = plugin_sdk::signature::sha256(body.as_bytes()).hex();
+    let settings = format!(r#"{{"auth_token":{{"{one}":"12345","{two}":"67890"}}}}"#);
+    let alert = |token: &str| {
+        let request = testing::post(&format!("{URL}?bodySHA256={hash}"))
+            .json(&body)
+            .settings(&settings)
+            .signed(&Scheme::Twilio, token)
+            .build();
+        match testing::read::<TwilioErrors>(&request) {
+            Answer::Alerts(mut alerts) => alerts.pop().unwrap(),
+            other => panic!("{other:?}"),
+        }
+    };
+    let forged = alert("12345");
+    assert_eq!(forged.labels["account_sid"], one);
+    assert!(forged.event_id.starts_with(&one), "{}", forged.event_id);
+    assert_eq!(alert("67890").labels["account_sid"], two);
+}
