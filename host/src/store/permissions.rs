@@ -54,14 +54,35 @@ pub fn exposed(data_dir: &Path, user: u32) -> std::io::Result<Vec<Exposed>> {
         .filter(|above| !above.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
     let mut look = |path: &Path, place| -> std::io::Result<bool> {
-        let metadata = match path.metadata() {
-            Ok(metadata) => metadata,
-            // SQLite removes its log at any time.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
-            Err(error) => return Err(error),
+        // SQLite removes its log at any time.
+        let unless_gone = |found: std::io::Result<Metadata>| match found {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            found => found.map(Some),
         };
-        found.extend(judge(path, place, &metadata, user));
-        Ok(metadata.is_dir())
+        let metadata = match place {
+            Place::Within => path.symlink_metadata(),
+            Place::Above | Place::DataDir => path.metadata(),
+        };
+        let Some(metadata) = unless_gone(metadata)? else {
+            return Ok(false);
+        };
+        if !metadata.is_symlink() {
+            found.extend(judge(path, place, &metadata, user));
+            return Ok(metadata.is_dir());
+        }
+        // What one's own link leads to may be anything, and its mode is not the gateway's to change.
+        let judged = if metadata.uid() == user {
+            let leads_to = unless_gone(path.metadata())?;
+            leads_to.and_then(|metadata| judge(path, place, &metadata, user))
+        } else {
+            judge(path, place, &metadata, user)
+        };
+        found.extend(judged.map(|exposed| Exposed {
+            found: format!("is or leads to what {}", exposed.found),
+            repair: None,
+            ..exposed
+        }));
+        Ok(false)
     };
     look(above, Place::Above)?;
     if !look(data_dir, Place::DataDir)? {
@@ -71,8 +92,7 @@ pub fn exposed(data_dir: &Path, user: u32) -> std::io::Result<Vec<Exposed>> {
     while let Some(folder) = folders.pop() {
         for entry in folder.read_dir()? {
             let entry = entry?;
-            // A link is judged by what it leads to, and not followed further.
-            if look(&entry.path(), Place::Within)? && entry.file_type()?.is_dir() {
+            if look(&entry.path(), Place::Within)? {
                 folders.push(entry.path());
             }
         }
@@ -85,29 +105,39 @@ pub fn exposed(data_dir: &Path, user: u32) -> std::io::Result<Vec<Exposed>> {
 /// # Errors
 /// A file or folder that only the operator can repair; nothing was opened.
 pub fn repair(data_dir: &Path) -> Result<(), StoreError> {
-    let failed = |path: &Path, error: std::io::Error| StoreError::Exposed {
-        path: path.to_owned(),
-        found: format!("cannot be looked at: {error}"),
-    };
     let user = rustix::process::geteuid().as_raw();
-    for Exposed {
+    let look = || exposed(data_dir, user).map_err(|error| cannot_look(data_dir, &error));
+    let is_outer = |one: &Exposed| one.path == data_dir || !one.path.starts_with(data_dir);
+    look()?.into_iter().filter(is_outer).try_for_each(close)?;
+    // Only now can nobody else put a link in the place of a file that is looked at.
+    look()?.into_iter().try_for_each(close)
+}
+
+fn close(exposed: Exposed) -> Result<(), StoreError> {
+    let Exposed {
         path,
         found,
         repair,
-    } in exposed(data_dir, user).map_err(|error| failed(data_dir, error))?
-    {
-        let Some(mode) = repair else {
-            return Err(StoreError::Exposed { path, found });
-        };
-        match std::fs::set_permissions(&path, Permissions::from_mode(mode)) {
-            Ok(()) => {}
-            // SQLite removes its log at any time.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
-            Err(error) => return Err(failed(&path, error)),
+    } = exposed;
+    let Some(mode) = repair else {
+        return Err(StoreError::Exposed { path, found });
+    };
+    match std::fs::set_permissions(&path, Permissions::from_mode(mode)) {
+        Ok(()) => {
+            tracing::warn!(path = %path.display(), "{found}; its mode is {mode:04o} now");
+            Ok(())
         }
-        tracing::warn!(path = %path.display(), "{found}; its mode is {mode:04o} now");
+        // SQLite removes its log at any time.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(cannot_look(&path, &error)),
     }
-    Ok(())
+}
+
+fn cannot_look(path: &Path, error: &std::io::Error) -> StoreError {
+    StoreError::Exposed {
+        path: path.to_owned(),
+        found: format!("cannot be looked at: {error}"),
+    }
 }
 
 fn judge(path: &Path, place: Place, metadata: &Metadata, user: u32) -> Option<Exposed> {
@@ -197,6 +227,25 @@ mod tests {
             [mode(&data), mode(&data.join("cache")), mode(folder.path())],
             [0o700, 0o700, 0o775]
         );
+    }
+
+    #[test]
+    fn what_a_link_leads_to_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        std::fs::create_dir_all(&data).unwrap();
+        set(&data, 0o777);
+        let outside = folder.path().join("outside");
+        std::fs::write(&outside, "").unwrap();
+        set(&outside, 0o644);
+        std::os::unix::fs::symlink(&outside, data.join("link")).unwrap();
+        let refused = repair(&data).unwrap_err().to_string();
+        assert!(refused.contains("leads to what can be read"), "{refused}");
+        assert_eq!([mode(&outside), mode(&data)], [0o644, 0o700]);
+        // One that leads to a file of the gateway's alone is the operator's, and one to nothing too.
+        set(&outside, 0o600);
+        std::os::unix::fs::symlink("nowhere", data.join("other")).unwrap();
+        repair(&data).unwrap();
     }
 
     #[test]
