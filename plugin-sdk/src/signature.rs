@@ -25,7 +25,7 @@ pub use public_key::is_public_key;
 pub use signed::TOLERANCE_SECONDS;
 #[cfg(not(target_family = "wasm"))]
 pub use signing::Unsigned;
-pub use verifier::{Verifier, verify, verify_by};
+pub use verifier::{Met, Verifier, verify, verify_by};
 pub use view::View;
 
 pub use crate::contract::{Algorithm, Encoding, Scheme, Signed, TimeIn};

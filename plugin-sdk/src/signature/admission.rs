@@ -64,8 +64,8 @@ impl Scheme {
         }
     }
 
-    /// Returns the required proof in words.
-    fn proof(&self) -> String {
+    /// Returns its proof in words: "signature in the header x-hub-signature-256".
+    pub fn proof(&self) -> String {
         match self {
             Self::Bearer => "bearer token (Authorization: Bearer)".to_owned(),
             Self::Basic { .. } | Self::Login => "user and password (Authorization: Basic)".to_owned(),

@@ -17,6 +17,15 @@ pub struct Verifier {
     pub(super) demands: Vec<Demanded>,
 }
 
+/// A proof that meets the demands, and the scheme that it is of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Met<'v> {
+    /// The proof.
+    pub proved: Proved,
+    /// Its scheme.
+    pub scheme: &'v Scheme,
+}
+
 /// A demand with its secrets.
 pub(super) struct Demanded {
     pub(super) ways: Vec<Way>,
@@ -139,6 +148,14 @@ impl Verifier {
         self.verify_by(view, Scheme::check)
     }
 
+    /// As [`Verifier::verify`], with the scheme that proves the sender.
+    ///
+    /// # Errors
+    /// As [`verify`].
+    pub fn meet(&self, view: &View<'_>) -> Result<Option<Met<'_>>, Rejection> {
+        self.meet_by(view, Scheme::check)
+    }
+
     /// Returns whether the head of a request proves its sender by itself, for a request whose body
     /// is not read: each demand is met by what the sender shows, or by a signature over the URL.
     pub fn is_met_by_head(&self, view: &View<'_>) -> bool {
@@ -150,16 +167,21 @@ impl Verifier {
     }
 
     fn verify_by(&self, view: &View<'_>, check: Check) -> Result<Option<Proved>, Rejection> {
-        let mut proved = None;
+        let met = self.meet_by(view, check)?;
+        Ok(met.map(|met| met.proved))
+    }
+
+    fn meet_by(&self, view: &View<'_>, check: Check) -> Result<Option<Met<'_>>, Rejection> {
+        let mut first = None;
         for Demanded { ways, help } in &self.demands {
             let met = meet(ways, view, check).map_err(|rejection| {
                 let help = format!("{}{help}", rejection.help).trim_start().to_owned();
                 Rejection { help, ..rejection }
             })?;
             // The first demand is the sender's own proof, and the others stand beside it.
-            proved.get_or_insert(met);
+            first.get_or_insert(met);
         }
-        Ok(proved)
+        Ok(first)
     }
 }
 
@@ -175,11 +197,16 @@ pub(super) enum Rank {
     Wrong,
 }
 
-fn meet(ways: &[Way], view: &View<'_>, check: Check) -> Result<Proved, Rejection> {
+fn meet<'v>(ways: &'v [Way], view: &View<'_>, check: Check) -> Result<Met<'v>, Rejection> {
     let mut refused: Option<(Rank, Rejection)> = None;
     for way in ways {
         let (rank, rejection) = match way.check(view, check) {
-            Ok(proved) => return Ok(proved),
+            Ok(proved) => {
+                return Ok(Met {
+                    proved,
+                    scheme: &way.scheme,
+                });
+            }
             Err(refused) => refused,
         };
         match &mut refused {
@@ -351,6 +378,13 @@ mod tests {
         };
         assert_eq!(at(post().signed(&Scheme::Bearer, "b")), "/token/1");
         assert_eq!(at(post().signed(&Scheme::Login, "u:p")), "/basic");
+        let verifier = Verifier::new(&either(), settings);
+        let by_login = post().signed(&Scheme::Login, "u:p").build();
+        let met = verifier.meet(&View::from(&by_login)).unwrap().unwrap();
+        assert_eq!(
+            (&*met.proved.secret, met.scheme),
+            ("/basic", &Scheme::Login)
+        );
     }
 
     #[test]
