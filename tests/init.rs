@@ -29,6 +29,11 @@ async fn written_configuration_lacks_its_secrets_alone() {
     let url = "https://alerts.example.com/in/twilio-errors";
     assert!(output.stdout.contains(url), "{output:?}");
     let config = place.path("new/gateway.toml");
+    let written = fs::read_to_string(&config).unwrap();
+    assert!(
+        written.contains("\n# trusted_proxies = [\"127.0.0.1\"]\n"),
+        "no proxy is known of: {written}"
+    );
     let config = config.to_str().unwrap();
     let check = ["check", "--config", config];
     let before = place.run_without_secrets(&check).await;
@@ -131,6 +136,11 @@ async fn proxy_and_unit_are_written_beside_the_configuration() {
         let output = init(&place, &arguments).await;
         let snippet = fs::read_to_string(place.path(&format!("new/{file}"))).unwrap();
         assert!(output.stdout.contains(&snippet), "{output:?}");
+        let written = fs::read_to_string(place.path("new/gateway.toml")).unwrap();
+        assert!(
+            written.contains("\ntrusted_proxies = [\"127.0.0.1\"]\n"),
+            "{written}"
+        );
         let unit = fs::read_to_string(place.path("new/alert-gateway.service")).unwrap();
         let config = place.path("new/gateway.toml");
         assert!(

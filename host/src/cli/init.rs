@@ -86,7 +86,7 @@ pub fn init(what: &Init) -> Outcome {
     let source = what.source.as_deref().unwrap_or(bundled.name);
     let first = First::new(source, bundled.name, description);
     let data_dir = what.data_dir.clone().unwrap_or_else(|| "data".into());
-    let text = first.text(&public_url, &data_dir);
+    let text = first.text(&public_url, &data_dir, what.proxy);
     let config = judged(&text, &file)?;
 
     let user = User::find(what.user.as_deref())?;
@@ -290,10 +290,11 @@ impl First {
     }
 
     /// Returns the configuration.
-    fn text(&self, public_url: &str, data_dir: &Path) -> String {
+    fn text(&self, public_url: &str, data_dir: &Path, proxy: Option<Proxy>) -> String {
         let quoted = |text: &str| toml::Value::from(text).to_string();
         let public_url = quoted(public_url);
         let data_dir = quoted(&data_dir.to_string_lossy());
+        let trusted = proxy::trusted(proxy);
         format!(
             "# The alert gateway's configuration. examples/gateway.toml in its repository has every key.
 # Relative paths start at the folder of this file. Further files are conf.d/*.toml beside it.
@@ -303,7 +304,7 @@ impl First {
 public_url = {public_url}
 # Requests are taken here; a reverse proxy with TLS stands in front.
 listen = \"127.0.0.1:8080\"
-# Health, metrics and pages for operators.
+{trusted}# Health, metrics and pages for operators.
 admin = \"127.0.0.1:9090\"
 # Requests and alerts are kept here before a sender is answered: a disk that survives.
 data_dir = {data_dir}

@@ -2,6 +2,26 @@
 
 use crate::config::{self, Config};
 
+/// Returns the lines of `[gateway]` that say whose word on the clients counts. All requests come
+/// from the address of the proxy, which names the client in `X-Forwarded-For`.
+pub fn trusted(proxy: Option<Proxy>) -> String {
+    let line = "trusted_proxies = [\"127.0.0.1\"]";
+    match proxy {
+        Some(proxy) => format!(
+            "# {} on this machine names each client in X-Forwarded-For, and is believed; of another machine, write its address.
+# Without this line every request seems to come from the proxy.
+{line}
+",
+            proxy.name()
+        ),
+        None => format!(
+            "# The proxy is believed whom it asks for (X-Forwarded-For); without this line every request seems to come from it.
+# {line}
+"
+        ),
+    }
+}
+
 /// A reverse proxy with a configuration of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Proxy {
@@ -11,6 +31,14 @@ pub enum Proxy {
 }
 
 impl Proxy {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Caddy => "Caddy",
+            Self::Nginx => "nginx",
+            Self::Traefik => "Traefik",
+        }
+    }
+
     /// Returns the name of its file.
     pub fn file(self) -> &'static str {
         match self {
