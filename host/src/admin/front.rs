@@ -11,6 +11,7 @@ use super::caller::{Caller, KnownBy, Role};
 use super::guard::{OPEN, Refusal};
 use super::problem::Problem;
 use super::{Inner, pages, report};
+use crate::config::NOBODY;
 use crate::http::{self, Answer, Client};
 
 /// The longest address that a login leads back to.
@@ -30,7 +31,7 @@ impl Inner {
         let path = head.uri.path();
         if is_unknown && (path == "/login" || path == "/logout") {
             let nobody = Caller {
-                who: "nobody".to_owned(),
+                who: NOBODY.to_owned(),
                 role: Role::Viewer,
                 origin: client.to_string(),
                 known_by: KnownBy::Nothing,

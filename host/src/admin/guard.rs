@@ -27,7 +27,7 @@ use hyper::{Method, StatusCode};
 use super::caller::{Caller, KnownBy, Role};
 use super::logins::{Login, Logins, role};
 use super::session::{self, Sessions};
-use crate::config::{Admin, Networks, Users};
+use crate::config::{self, Admin, CERTIFICATE, NOBODY, Networks, Users};
 use crate::http::{self, Answer, Client, Peer};
 
 /// The longest name that a proxy may give.
@@ -103,7 +103,7 @@ impl Guard {
         self.is_at_home(head)?;
         let caller = |who: &str, role, known_by| self.caller(who, role, known_by, who, client);
         if head.uri.path() == OPEN {
-            return Ok(caller("nobody", Role::Viewer, KnownBy::Nothing));
+            return Ok(caller(NOBODY, Role::Viewer, KnownBy::Nothing));
         }
         let people = self.logins.people();
         if let Some(shown) = http::bearer(&head.headers).filter(|_| people.ask()) {
@@ -127,13 +127,9 @@ impl Guard {
         if people.ask() {
             Err(Refusal::NoToken)
         } else if self.certificate {
-            Ok(caller(
-                "client certificate",
-                Role::Operator,
-                KnownBy::Certificate,
-            ))
+            Ok(caller(CERTIFICATE, Role::Operator, KnownBy::Certificate))
         } else {
-            Ok(caller("nobody", Role::Viewer, KnownBy::Nothing))
+            Ok(caller(NOBODY, Role::Viewer, KnownBy::Nothing))
         }
     }
 
@@ -168,7 +164,8 @@ impl Guard {
             return None;
         };
         let name = value.to_str().ok()?.trim();
-        (!name.is_empty() && name.len() <= LONGEST_NAME).then(|| name.to_owned())
+        let is_one = !name.is_empty() && name.len() <= LONGEST_NAME && !config::is_taken(name);
+        is_one.then(|| name.to_owned())
     }
 
     /// Returns a text that no caller can know, for the place of a caller's token.
@@ -359,7 +356,7 @@ mod tests {
 
     fn admitted(uri: &str, headers: &[(&str, &str)], tokens: &[&str]) -> Result<(), Refusal> {
         let admin = Admin {
-            address: crate::config::ADMIN,
+            address: config::ADMIN,
             tokens: tokens.iter().map(|token| Secret::new(*token)).collect(),
             tls: None,
             hosts: vec!["gateway.internal".to_owned()],
@@ -534,7 +531,7 @@ mod tests {
             tokens: Vec::new(),
         };
         let admin = Admin {
-            address: crate::config::ADMIN,
+            address: config::ADMIN,
             tokens: Vec::new(),
             tls: None,
             hosts: Vec::new(),
@@ -576,7 +573,7 @@ mod tests {
     #[tokio::test]
     async fn session_opens_by_login_and_closes_by_logout() {
         let admin = Admin {
-            address: crate::config::ADMIN,
+            address: config::ADMIN,
             tokens: vec![Secret::new("the-token")],
             tls: None,
             hosts: Vec::new(),

@@ -14,12 +14,10 @@ use tokio::time::Instant;
 
 use super::caller::Role;
 use super::tries::Tries;
-use crate::config::{Secret, User, Users};
+use crate::config::{ADMIN_TOKEN, Secret, User, Users};
 
 /// Hashes that are computed at once.
 const AT_ONCE: usize = 2;
-/// The name under which the holder of an admin token acts.
-pub const ADMIN_TOKEN: &str = "admin token";
 /// A hash of nothing, so that an unknown name costs as much as a known one.
 const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$bm8gc3VjaCB1c2VyLi4$Yp6SLxMrjJ2m6DHkWsaXrNJxKVvyEN4wLPjuG2mrXlM";
 

@@ -98,7 +98,7 @@ pub use text::Text;
 pub use tls::{Credentials, Pem, TlsFiles, UnusableFile, UnusableFiles, Validity};
 pub use traces::Traces;
 pub use url::{PublicUrl, in_the_clear as is_in_the_clear};
-pub use users::{User, Users};
+pub use users::{ADMIN_TOKEN, CERTIFICATE, CONFIGURATION, NOBODY, User, Users, is_taken};
 
 use sha2::{Digest as _, Sha256};
 

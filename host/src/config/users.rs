@@ -4,8 +4,20 @@ use argon2::password_hash::phc::PasswordHash;
 use hyper::header::HeaderName;
 use toml::de::DeValue;
 
+use super::name::OWN_SOURCE;
 use super::raw::{Table, Value};
 use super::secret::Secret;
+
+/// The name under which the holder of an admin token acts.
+pub const ADMIN_TOKEN: &str = "admin token";
+/// The name of a caller that was not asked who it is.
+pub const NOBODY: &str = "nobody";
+/// The name under which the holder of a client certificate acts.
+pub const CERTIFICATE: &str = "client certificate";
+/// The name under which the configuration acts: its mutes are of it.
+pub const CONFIGURATION: &str = "configuration";
+/// The names in the audit that stand for no user.
+const TAKEN: [&str; 5] = [ADMIN_TOKEN, NOBODY, CERTIFICATE, CONFIGURATION, OWN_SOURCE];
 
 /// The longest name of a user.
 const LONGEST_NAME: usize = 100;
@@ -134,6 +146,13 @@ fn user(value: &Value<'_>, by_proxy: bool) -> Option<User> {
     })
 }
 
+/// Returns whether a name stands for no user in the audit. A reader must not take one for the other,
+/// however it is written.
+pub fn is_taken(name: &str) -> bool {
+    let words: Vec<_> = name.split_whitespace().map(str::to_lowercase).collect();
+    TAKEN.contains(&words.join(" ").as_str())
+}
+
 fn name(value: &Value<'_>) -> Option<String> {
     let text = value.text("kim")?;
     let fits = !text.trim().is_empty()
@@ -141,6 +160,12 @@ fn name(value: &Value<'_>) -> Option<String> {
         && !text.chars().any(char::is_control);
     if !fits {
         value.wrong_text(text, "write a name of 1 to 100 bytes, on one line");
+        return None;
+    }
+    if is_taken(text) {
+        let found = format!("a user in [admin] is called {text:?}");
+        let help = "choose another name: in the audit this one stands for no user";
+        value.problem(found, help);
         return None;
     }
     Some(text.to_owned())

@@ -13,7 +13,7 @@ use super::super::readers::PATIENCE;
 use super::act::reason;
 use super::groups::Reason;
 use crate::clock::{rfc3339, wall_ms};
-use crate::config::{self, Condition, Schedule, parse_duration};
+use crate::config::{self, CONFIGURATION, Condition, Schedule, parse_duration};
 use crate::policy::{matches, unknown_source};
 use crate::store::{Entry, MuteRecord, NewMute};
 
@@ -165,7 +165,7 @@ fn of_configuration(mute: &config::Mute, record: Option<&MuteRecord>, now_ms: i6
         weekly,
         ended_at: None,
         why: mute.why.clone(),
-        who: "configuration".to_owned(),
+        who: CONFIGURATION.to_owned(),
         events: record.map_or(0, |record| record.events),
         holds: record.is_some_and(|record| record.holds),
     }

@@ -5,6 +5,7 @@ use maud::{Markup, html};
 use super::words::{badge, clip, counted, head, number};
 use super::{Page, form};
 use crate::admin::api::{MuteState, Paged, Preview};
+use crate::config::CONFIGURATION;
 use crate::store::GroupState;
 
 /// The mutes that are shown; all of them are in the API.
@@ -99,7 +100,7 @@ fn time(page: &Page<'_>, mute: &MuteState) -> Markup {
 fn end(page: &Page<'_>, mute: &MuteState) -> Markup {
     html! {
         @match mute.id {
-            Some(id) if mute.state != "ended" && mute.who != "configuration" && page.may_act().is_ok() => {
+            Some(id) if mute.state != "ended" && mute.who != CONFIGURATION && page.may_act().is_ok() => {
                 form method="post" action="/mutes/end" {
                     input type="hidden" name="csrf" value=(page.csrf);
                     input type="hidden" name="id" value=(id);
