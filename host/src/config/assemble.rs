@@ -7,14 +7,14 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 use super::destination::Written;
-use super::policy::mute;
-use super::problem::Span;
+use super::policy::{Mute, Pattern, mute};
+use super::problem::{Span, did_you_mean, listed};
 use super::quantity::size_text;
 use super::raw::Table;
 use super::reading::Reading;
 use super::{
-    Config, Gateway, Limits, Listen, Source, StoreKind, destination, gateway, include, limits,
-    name, retention, source, store, users,
+    Config, Gateway, Limits, Listen, OWN_SOURCE, Source, StoreKind, destination, gateway, include,
+    limits, name, retention, source, store, users,
 };
 
 /// The most destinations that one alert may have, fallbacks included; the store has room for so many.
@@ -130,6 +130,7 @@ pub(super) fn assemble<'t>(
     leave_places(&sources, &destinations, reading);
     warn_of_long_urls(&sources, &gateway, reading);
     warn_of_hidden_clients(&sources, &gateway, reading);
+    warn_of_unknown_sources(mutes.as_deref().unwrap_or_default(), &sources, reading);
     make_room(&sources, &mut gateway, reading);
     warn_of_idle_destinations(
         &destinations,
@@ -264,6 +265,56 @@ fn warn_of_hidden_clients(
             reading.warning(span.clone(), found, help);
         }
     }
+}
+
+/// Warns of mutes and rules that hold for no alert, because no source has the name in their `when`.
+fn warn_of_unknown_sources(
+    mutes: &[Mute],
+    sources: &[(Span, Option<Source>)],
+    reading: &Reading<'_>,
+) {
+    for source in sources.iter().filter_map(|(_, source)| source.as_ref()) {
+        let name = source.name.as_str();
+        for (number, rule) in (1..).zip(&source.rules) {
+            let patterns = rule.when.sources();
+            if !patterns.is_empty() && !patterns.iter().any(|pattern| pattern.matches(name)) {
+                let found = format!(
+                    "rule {number} of [sources.{name}] is for alerts of {}",
+                    written(patterns)
+                );
+                let help = format!("all that it sees are of {name}: leave the source out");
+                reading.warning_at(rule.position, found, help);
+            }
+        }
+    }
+    let read = sources.iter().map(|(_, source)| source.as_ref());
+    // One that could not be read may be the one that is meant.
+    let Some(read) = read.collect::<Option<Vec<_>>>() else {
+        return;
+    };
+    let names = || read.iter().map(|source| source.name.as_str());
+    for (number, mute) in (1..).zip(mutes) {
+        for pattern in mute.when.sources() {
+            let is_known = names()
+                .chain([OWN_SOURCE])
+                .any(|name| pattern.matches(name));
+            if is_known {
+                continue;
+            }
+            let text = pattern.to_string();
+            let found = format!("mute {number} names the source {text:?}, and there is none");
+            let near = did_you_mean(&text, names())
+                .map_or_else(String::new, |near| format!("; did you mean {near:?}?"));
+            let help = format!("the sources are {}{near}", listed(names(), "and"));
+            reading.warning_at(mute.position, found, help);
+        }
+    }
+}
+
+/// Returns patterns as they are written.
+fn written(patterns: &[Pattern]) -> String {
+    let texts: Vec<_> = patterns.iter().map(ToString::to_string).collect();
+    listed(texts.iter().map(String::as_str), "or")
 }
 
 /// Makes the memory large enough for the largest body and output of each source. Otherwise such a

@@ -182,7 +182,17 @@ impl<'a> Reading<'a> {
 
     /// Records a thing that is allowed and yet unwise.
     pub(super) fn warning(&self, span: Span, found: impl Into<String>, help: impl Into<String>) {
-        let warning = self.say(self.position(span.start), found.into(), help.into());
+        self.warning_at(self.position(span.start), found, help);
+    }
+
+    /// Records a warning at a position.
+    pub(super) fn warning_at(
+        &self,
+        position: Position,
+        found: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        let warning = self.say(position, found.into(), help.into());
         self.warnings.borrow_mut().push(warning);
     }
 

@@ -124,6 +124,14 @@ impl fmt::Display for Condition {
 }
 
 impl Condition {
+    /// Returns the patterns of which one must match the source's name; none where any source will
+    /// do.
+    pub fn sources(&self) -> &[Pattern] {
+        let mut terms = self.terms.iter();
+        let term = terms.find(|term| term.field == Field::Source);
+        term.map_or(&[], |term| &term.any)
+    }
+
     /// Makes a condition of names and patterns, as a command line has them. The names are the keys
     /// of a `when` in the file, with dots between tables, such as `not.team`. Of a name that comes
     /// more than once, one of the patterns must match.

@@ -413,3 +413,54 @@ fn what_is_allowed_and_unwise_is_a_warning() {
         ]
     );
 }
+
+#[test]
+fn mute_or_rule_of_an_unknown_source_is_a_warning() {
+    let rules = "plugin = \"twilio-errors\"\n\
+        rules = [{ when = { source = \"twilio-*\" }, drop = true }, { when = { source = \"other\" }, drop = true }]\n";
+    let mute = |source: &str| {
+        format!(
+            "[[mutes]]\nwhen = {{ source = {source} }}\nuntil = 2030-01-01T00:00:00Z\nwhy = \"x\"\n"
+        )
+    };
+    let text = edited("plugin = \"twilio-errors\"\n", rules)
+        + &mute("[\"twilio-*\", \"twilio-prd\"]")
+        + &mute("\"alert-gateway\"");
+    let said = printed(&good(&text).warnings);
+    assert_eq!(
+        said,
+        [
+            "28:59: rule 2 of [sources.twilio-prod] is for alerts of other; all that it sees are of twilio-prod: leave the \
+             source out",
+            "38:1: mute 1 names the source \"twilio-prd\", and there is none; the sources are twilio-prod; did you mean \
+             \"twilio-prod\"?",
+        ]
+    );
+}
+
+#[test]
+fn user_is_not_called_like_an_actor_of_the_gateway() {
+    for (name, is_free) in [
+        ("kim", true),
+        ("admin", true),
+        ("admin token", false),
+        ("Admin  Token ", false),
+        ("nobody", false),
+        ("client certificate", false),
+        ("configuration", false),
+        ("alert-gateway", false),
+    ] {
+        let user = format!(
+            "[[admin.users]]\nname = {name:?}\nrole = \"operator\"\ntoken = {{ env = \"T\" }}\n"
+        );
+        let said = problems(&(GOOD.to_owned() + &user));
+        let refused = said
+            .iter()
+            .any(|said| said.contains("in the audit this one stands for no user"));
+        assert_eq!(
+            (said.is_empty(), refused),
+            (is_free, !is_free),
+            "{name}: {said:?}"
+        );
+    }
+}
