@@ -152,6 +152,18 @@ async fn file_that_is_no_store_is_refused_with_advice() {
     fs::create_dir(&store).unwrap();
     refused(&place.run(&["run"]).await, &["is not a file"]);
     fs::remove_dir(&store).unwrap();
+    // Whoever opens a pipe waits for its other end.
+    for name in ["gateway.db", "gateway.db-wal", "gateway.db-shm", "lock"] {
+        let path = place.path(&format!("data/{name}"));
+        let _ = fs::remove_file(&path);
+        let made = std::process::Command::new("mkfifo").arg(&path).status();
+        assert!(made.unwrap().success());
+        refused(&place.run(&["run"]).await, &[name, "is not a file"]);
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        refused(&place.run(&["run"]).await, &[name, "is not a file"]);
+        fs::remove_dir(&path).unwrap();
+    }
     place.write("data/gateway.db-wal", &whole);
     refused(
         &place.run(&["run"]).await,
@@ -160,6 +172,13 @@ async fn file_that_is_no_store_is_refused_with_advice() {
     fs::remove_file(place.path("data/gateway.db-wal")).unwrap();
 
     fs::write(&store, &whole).unwrap();
+    // What stands in the place of a spool is told of, and no part of this gateway.
+    let made = std::process::Command::new("mkfifo")
+        .arg(place.path("data/spool.db"))
+        .status();
+    assert!(made.unwrap().success());
+    let checked = place.run(&["check"]).await;
+    assert!(checked.stderr.contains("spool in data_dir"), "{checked:?}");
     let gateway = place.start().await;
     assert_eq!(gateway.post(&post(0)).await.json()["duplicates"], 1);
 }

@@ -2,6 +2,7 @@
 //! open are those that stand in the store's place.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -42,12 +43,15 @@ pub fn acquire(data_dir: &Path) -> Result<Lock, StoreError> {
         sync_folder(above).map_err(|error| failed("make", &error))?;
     }
     permissions::repair(data_dir)?;
+    let lock = data_dir.join("lock");
+    length(&lock)
+        .map_err(|error| StoreError::Disk(format!("{}: {error}: move it away", lock.display())))?;
     let file = OpenOptions::new()
         .create(true)
         .truncate(false)
         .write(true)
         .mode(0o600)
-        .open(data_dir.join("lock"))
+        .open(&lock)
         .map_err(|error| failed("write into", &error))?;
     let given_up = Instant::now() + PATIENCE;
     loop {
@@ -121,6 +125,32 @@ fn inode(path: &Path) -> Option<Inode> {
 /// Returns the path of the log of the latest changes.
 pub fn log(path: &Path) -> PathBuf {
     beside(path, "-wal")
+}
+
+/// Returns the length of a file; none where nothing stands in its place.
+///
+/// # Errors
+/// Something stands there that is no file, such as a pipe, whose opening would wait for its other
+/// end; or what the disk said.
+pub fn length(path: &Path) -> std::io::Result<Option<u64>> {
+    match path.metadata() {
+        Ok(found) if found.is_file() => Ok(Some(found.len())),
+        Ok(_) => Err(std::io::Error::new(
+            ErrorKind::InvalidInput,
+            "it is not a file",
+        )),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Says what is wrong with the files that SQLite keeps beside a database, where one is no file.
+pub fn misplaced(path: &Path) -> Option<String> {
+    let besides = ["-wal", "-shm"].map(|ending| beside(path, ending));
+    besides.iter().find_map(|path| match length(path) {
+        Err(error) => Some(format!("{}: {error}", path.display())),
+        Ok(_) => None,
+    })
 }
 
 /// The file beside another, whose name ends so in addition.

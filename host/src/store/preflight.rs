@@ -36,9 +36,12 @@ pub fn look(path: &Path) -> Result<Option<Connection>, StoreError> {
     let unreadable = |error: std::io::Error| {
         StoreError::Disk(format!("cannot read {}: {error}", path.display()))
     };
-    let found = match path.metadata() {
-        Ok(found) => found,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+    if let Some(why) = files::misplaced(path) {
+        return Err(unusable(&why));
+    }
+    let length = match files::length(path) {
+        Ok(Some(length)) => length,
+        Ok(None) => {
             if files::log(path).metadata().is_ok_and(|log| log.len() > 0) {
                 return Err(unusable(
                     "it is missing, while the log of its latest changes stands beside its place",
@@ -46,11 +49,11 @@ pub fn look(path: &Path) -> Result<Option<Connection>, StoreError> {
             }
             return Ok(None);
         }
+        Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => {
+            return Err(unusable(&error.to_string()));
+        }
         Err(error) => return Err(unreadable(error)),
     };
-    if !found.is_file() {
-        return Err(unusable("it is not a file"));
-    }
     let mut start = Vec::with_capacity(HEADER);
     File::open(path)
         .map_err(unreadable)?
@@ -67,10 +70,10 @@ pub fn look(path: &Path) -> Result<Option<Connection>, StoreError> {
     let no_log = files::log(path)
         .metadata()
         .map_or(true, |log| log.len() == 0);
-    if no_log && let Some(expected) = size(&start).filter(|expected| *expected > found.len()) {
+    if no_log && let Some(expected) = size(&start).filter(|expected| *expected > length) {
         return Err(unusable(&format!(
             "it was cut short: it has {} bytes of {expected}",
-            found.len()
+            length
         )));
     }
     let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;

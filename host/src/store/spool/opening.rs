@@ -82,7 +82,7 @@ pub fn open(path: &Path) -> Result<Connection, SpoolError> {
 /// As [`open`].
 pub fn look(data_dir: &Path) -> Result<Option<Amount>, SpoolError> {
     let path = path_in(data_dir);
-    if !path.exists() {
+    if found(&path)?.is_none() {
         return Ok(None);
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -93,17 +93,23 @@ pub fn look(data_dir: &Path) -> Result<Option<Amount>, SpoolError> {
     }
 }
 
+/// Returns the length of what stands in the place of a spool; none where nothing does.
+fn found(path: &Path) -> Result<Option<u64>, SpoolError> {
+    if let Some(why) = files::misplaced(path) {
+        return Err(unusable(path, &why));
+    }
+    files::length(path).map_err(|error| match error.kind() {
+        ErrorKind::InvalidInput => unusable(path, &error.to_string()),
+        _ => SpoolError::Failed(format!("cannot read {}: {error}", path.display())),
+    })
+}
+
 /// Makes an empty file that its owner alone can read, where there is none.
 fn make(path: &Path) -> Result<(), SpoolError> {
     let failed = |error: std::io::Error| {
         SpoolError::Failed(format!("cannot make {}: {error}", path.display()))
     };
-    let length = match path.metadata() {
-        Ok(found) if found.is_file() => found.len(),
-        Err(error) if error.kind() == ErrorKind::NotFound => 0,
-        Err(error) => return Err(failed(error)),
-        Ok(_) => return Err(unusable(path, "it is not a file")),
-    };
+    let length = found(path)?.unwrap_or(0);
     // SQLite removes the log beside an empty file.
     let has_log = files::log(path).metadata().is_ok_and(|log| log.len() > 0);
     if length == 0 && has_log {
