@@ -103,6 +103,21 @@ async fn fetched_plugin_runs_without_its_registry() {
 }
 
 #[tokio::test]
+async fn wasm_that_is_no_plugin_is_not_kept() {
+    let registry = Registry::start().await;
+    // A module, but none of a plugin.
+    let digest = registry.push("1.2", b"\0asm\x01\0\0\0");
+    let place = Place::of(&config(&of_registry(&registry, "1.2", &digest), ""));
+    let artifact = registry.artifact("1.2");
+    for arguments in [&["plugin", "add"][..], &["plugin", "add", &artifact]] {
+        let refused = place.run_without_secrets(arguments).await;
+        assert_said(&refused, 1, &["describe"]);
+        let kept = fs::read_dir(place.path("data/plugins")).map(Iterator::count);
+        assert_eq!(kept.unwrap_or(0), 0, "{arguments:?}");
+    }
+}
+
+#[tokio::test]
 async fn one_plugin_more_is_fetched_and_its_lines_are_printed() {
     let registry = Registry::start().await;
     let digest = registry.push("1.2", &parrot());

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use alert_gateway_sandbox::{Plugin, Sandbox};
 use anyhow::anyhow;
 use clap::Args;
 
@@ -76,6 +77,7 @@ async fn add_all(store: &PluginStore, all: &[Used]) -> Outcome {
         writeln!(out, "no source has a plugin of a URL or a registry")?;
     }
     let mut web = Web::default();
+    let sandbox = subject::sandbox()?;
     let mut failed = 0;
     for Used { plugin, sources } in all {
         let from = &plugin.from;
@@ -84,8 +86,8 @@ async fn add_all(store: &PluginStore, all: &[Used]) -> Outcome {
             writeln!(out, "{from} (of {sources}) is there")?;
             continue;
         }
-        match fetch_into(store, &mut web, from, Some(plugin.digest)).await {
-            Ok((_, content)) => {
+        match fetch_into(store, &sandbox, &mut web, from, Some(plugin.digest)).await {
+            Ok((_, content, _)) => {
                 writeln!(
                     out,
                     "{from} (of {sources}) was fetched: {}",
@@ -112,9 +114,9 @@ async fn add_all(store: &PluginStore, all: &[Used]) -> Outcome {
 
 async fn add_one(store: &PluginStore, plugin: &str) -> Outcome {
     let (from, digest) = place(plugin).map_err(Failure::Usage)?;
-    let (fetched, content) = fetch_into(store, &mut Web::default(), &from, digest).await?;
     let sandbox = subject::sandbox()?;
-    let loaded = sandbox.load(plugin, &content.wasm).await?;
+    let mut web = Web::default();
+    let (fetched, content, loaded) = fetch_into(store, &sandbox, &mut web, &from, digest).await?;
     let mut out = std::io::stdout().lock();
     let told = told(store, &fetched, &content);
     let written = snippet(loaded.description(), &Named::Fetched(&fetched));
@@ -146,16 +148,17 @@ fn place(plugin: &str) -> Result<(FetchedFrom, Option<ContentHash>), String> {
     Ok((FetchedFrom::Oci(image), digest))
 }
 
-/// Fetches a plugin, judges it and keeps it.
+/// Fetches a plugin, judges it, loads it and keeps it.
 ///
 /// # Errors
-/// It cannot be had, or it is not to be run.
+/// It cannot be had, is not to be run, or is no plugin. It is not kept then.
 pub async fn fetch_into(
     store: &PluginStore,
+    sandbox: &Sandbox,
     web: &mut Web,
     from: &FetchedFrom,
     digest: Option<ContentHash>,
-) -> Result<(Fetched, Content), anyhow::Error> {
+) -> Result<(Fetched, Content, Plugin), anyhow::Error> {
     let signed = !store.keys().is_empty();
     let (fetched, content) = fetch(web, from, digest, signed).await?;
     content
@@ -166,12 +169,13 @@ pub async fn fetch_into(
             ),
             _ => anyhow!(error),
         })?;
+    let loaded = sandbox.load(&from.to_string(), &content.wasm).await?;
     let kept = owner::as_owner_of(store.folder(), || Ok(store.keep(fetched.digest, &content)?));
     kept.map_err(|failure| {
         let folder = store.folder().display();
         anyhow!("cannot keep it in {folder}: {failure}")
     })?;
-    Ok((fetched, content))
+    Ok((fetched, content, loaded))
 }
 
 /// Returns the size of a plugin, and its signature.

@@ -130,7 +130,8 @@ async fn try_out(
         return Ok(Upgraded::Current);
     };
     let store = PluginStore::of(&config.gateway);
-    let (new, _) = fetch_into(&store, web, &from, None).await?;
+    let sandbox = gateway::sandbox(config, caches::compiled())?;
+    let (new, ..) = fetch_into(&store, &sandbox, web, &from, None).await?;
     let mut changed = config.clone();
     changed
         .sources
@@ -138,7 +139,6 @@ async fn try_out(
     for source in &mut changed.sources {
         source.plugin = PluginRef::Fetched(new.clone());
     }
-    let sandbox = gateway::sandbox(&changed, caches::compiled())?;
     let (_, problems) = sources::examine(&changed, &sandbox).await;
     if problems.is_empty() {
         return Ok(Upgraded::To(new));
