@@ -361,3 +361,45 @@ async fn words_of_a_hostile_listener_steer_no_terminal() {
     let steers = |char: char| char.is_control() && char != '\n' || char == '\u{202e}';
     assert!(!told.stderr.contains(steers), "{:?}", told.stderr);
 }
+
+/// Answers every request with what `answer` makes of its number, from 1, until the listener is gone.
+fn answering(answer: impl Fn(usize) -> String + Send + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for number in 1.. {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut head = BufReader::new(stream.try_clone().unwrap()).lines();
+            while head.next().is_some_and(|line| !line.unwrap().is_empty()) {}
+            let body = answer(number);
+            let head = format!(
+                "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {}",
+                body.len()
+            );
+            let _ = write!(stream, "{head}\r\n\r\n{body}");
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn list_without_an_end_is_not_read_for_ever() {
+    let here = Place::of("");
+    let circle = answering(|number| format!("{{\"events\": [], \"next\": \"{}\"}}", number % 3));
+    let told = here
+        .run_without_secrets(&["events", "list", "--remote", &circle])
+        .await;
+    assert_eq!(told.code, Some(1), "{told:?}");
+    assert!(told.stderr.contains("goes round in a circle"), "{told:?}");
+    let more = answering(|_| "{\"requests\": [], \"more\": true}".to_owned());
+    let dismiss = [
+        "events", "dismiss", "--failed", "--why", "x", "--remote", &more,
+    ];
+    let told = here.run_without_secrets(&dismiss).await;
+    assert_eq!(told.code, Some(1), "{told:?}");
+    assert!(
+        told.stderr
+            .contains("says that there are more, and names none"),
+        "{told:?}"
+    );
+}

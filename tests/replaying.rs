@@ -165,6 +165,27 @@ async fn dismissed_dead_letters_leave_the_failed_request() {
 }
 
 #[tokio::test]
+async fn dismissal_asked_for_twice_is_audited_once() {
+    let itoc360 = Itoc360::alertmanager().await;
+    let (place, gateway) = Setup::new(&itoc360)
+        .plugin("one", &plugin::hostile(TRAP), "")
+        .start()
+        .await;
+    let failed = fail(&gateway, "one", "e1").await;
+    gateway.stop().await;
+    let dismiss = ["events", "dismiss", &failed, "--why", "known"];
+    let first = run(&place, &dismiss).await;
+    assert!(first.contains("1 request: asked for; "), "{first}");
+    let again = run(&place, &dismiss).await;
+    assert!(again.contains("1 request: asked for already; "), "{again}");
+    let entries = audit(&place);
+    assert_eq!(
+        entries,
+        [("dismiss".to_owned(), failed, Some("known".to_owned()))]
+    );
+}
+
+#[tokio::test]
 async fn diff_shows_what_a_plugin_or_rule_changes() {
     let itoc360 = Itoc360::alertmanager().await;
     let (place, gateway) = Setup::new(&itoc360)

@@ -66,8 +66,8 @@ pub enum Part {
     Dead,
 }
 
-/// Puts jobs on the list, and what the operator did into the audit; the gateway takes them from
-/// there. For a process that is not the gateway.
+/// Puts jobs on the list that are not on it yet, with an entry in the audit; the gateway takes them
+/// from there. Returns how many are new. For a process that is not the gateway.
 ///
 /// # Errors
 /// Where there is no store, or what the disk said; nothing is on the list then.
@@ -75,22 +75,16 @@ pub fn ask(
     location: impl Into<Location>,
     kind: &JobKind,
     targets: &[JobTarget],
-    now_ms: i64,
-    audit: Option<&Entry>,
-) -> Result<(), StoreError> {
+    entry: &Entry,
+) -> Result<usize, StoreError> {
     let connection = location.into().writes()?;
     let transaction = connection.write()?;
-    for target in targets {
-        insert(&transaction, kind, *target, now_ms)?;
-    }
-    if let Some(entry) = audit {
-        entry.insert(&transaction)?;
-    }
-    transaction.commit()
+    let new = insert_new(&transaction, kind, targets, entry)?;
+    transaction.commit()?;
+    Ok(new)
 }
 
-/// Puts jobs on the list that are not on it yet, with an entry in the audit. For the gateway
-/// itself.
+/// As [`ask`], for the gateway itself.
 #[derive(Debug)]
 pub struct Ask {
     pub kind: JobKind,
@@ -99,23 +93,34 @@ pub struct Ask {
 }
 
 impl Command for Ask {
-    /// The number of jobs that are new on the list. Where there is none, the audit has no entry.
+    /// The number of jobs that are new on the list.
     type Output = usize;
 
     fn run(&self, step: &mut Step<'_>) -> Result<usize, StoreError> {
-        let mut listed = asked_for(step.transaction, self.kind.as_str())?;
-        let mut new = 0;
-        for target in &self.targets {
-            if listed.insert(*target) {
-                insert(step.transaction, &self.kind, *target, self.entry.at_ms)?;
-                new += 1;
-            }
-        }
-        if new > 0 {
-            self.entry.insert(step.transaction)?;
-        }
-        Ok(new)
+        insert_new(step.transaction, &self.kind, &self.targets, &self.entry)
     }
+}
+
+/// Puts jobs on the list that are not on it yet. Where there is none, nothing is done that the audit
+/// would tell.
+fn insert_new(
+    connection: &Connection,
+    kind: &JobKind,
+    targets: &[JobTarget],
+    entry: &Entry,
+) -> Result<usize, StoreError> {
+    let mut listed = asked_for(connection, kind.as_str())?;
+    let mut new = 0;
+    for target in targets {
+        if listed.insert(*target) {
+            insert(connection, kind, *target, entry.at_ms)?;
+            new += 1;
+        }
+    }
+    if new > 0 {
+        entry.insert(connection)?;
+    }
+    Ok(new)
 }
 
 impl JobKind {

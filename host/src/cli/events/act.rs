@@ -1,8 +1,10 @@
 //! `events replay` and `events dismiss`: what an operator has done with failed requests and dead
 //! letters. Both only write down what is wanted; the gateway does it.
 
+use std::collections::HashSet;
 use std::io::Write;
 
+use anyhow::anyhow;
 use clap::Args;
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -275,8 +277,8 @@ fn ask(
     };
     let about = selection.about(&waiting.requests);
     let entry = entry(kind.as_str(), about, why, at_ms);
-    store::ask_for(&file.store()?, kind, targets, at_ms, Some(&entry))?;
-    told(waiting.requests.len())
+    let new = store::ask_for(&file.store()?, kind, targets, &entry)?;
+    told(waiting.requests.len(), new == 0)
 }
 
 /// A request that an action is about.
@@ -328,12 +330,21 @@ async fn there(
     let mut more = false;
     let mut nothing = None;
     for path in paths {
+        let mut ids = HashSet::new();
         // So many at a time, each time the oldest that nobody asked for.
         loop {
             match client.act::<Done>(&path, body.clone()).await? {
                 Ok(done) => {
+                    let before = ids.len();
+                    ids.extend(done.requests.iter().map(|one| one.request.clone()));
                     affected.extend(done.requests);
                     if done.more && !which.dry_run {
+                        if ids.len() == before {
+                            let host = client.host();
+                            return Err(
+                                anyhow!("{host} says that there are more, and names none").into()
+                            );
+                        }
                         continue;
                     }
                     more |= done.more;
@@ -355,7 +366,7 @@ async fn there(
         preview(&mut out, &affected)?;
     } else {
         affected.dedup_by_key(|one| one.request.clone());
-        told(affected.len())?;
+        told(affected.len(), false)?;
     }
     if more {
         eprintln!("there are more than these, which come next");
@@ -376,12 +387,13 @@ fn preview(out: &mut impl Write, affected: &[Affected]) -> std::io::Result<()> {
     writeln!(out, "{count}; nothing was done, because of --dry-run")
 }
 
-/// Says that it was asked for.
-fn told(requests: usize) -> Outcome {
+/// Says that it was asked for, now or before.
+fn told(requests: usize, before: bool) -> Outcome {
     let count = check::counted(requests, "request");
+    let before = if before { " already" } else { "" };
     writeln!(
         std::io::stdout(),
-        "{count}: asked for; the gateway does it within a second, or when it starts. \
+        "{count}: asked for{before}; the gateway does it within a second, or when it starts. \
          See: alert-gateway events list"
     )?;
     Ok(())

@@ -18,7 +18,7 @@ use crate::gateway::control::NoAnswer;
 
 pub use address::reachable;
 pub use client::Client;
-pub use list::rows;
+pub use list::{first, rows};
 
 /// The options of another gateway have a heading of their own.
 const HEADING: &str = "Another gateway";

@@ -34,6 +34,18 @@ use crate::metrics::Metrics;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+/// An operator's action at `at_ms`.
+fn asked(at_ms: i64) -> Entry {
+    Entry {
+        at_ms,
+        who: "kim".to_owned(),
+        origin: "command line".to_owned(),
+        action: "replay".to_owned(),
+        about: "1".to_owned(),
+        why: None,
+    }
+}
+
 /// A store of its own, with a clock that begins at 0 and moves only when it is told to.
 struct Bench {
     ground: Ground,
@@ -153,6 +165,7 @@ impl Bench {
         self.requests += 1;
         NewRequest {
             redacted: None,
+            sender: None,
             id: format!("request-{}", self.requests),
             source: source.into(),
             received_at: at,
@@ -562,9 +575,14 @@ async fn a_request_whose_plugin_failed_is_kept_and_can_be_read_again() {
     ask_for(
         bench.dir(),
         &JobKind::Replay,
-        &[JobTarget::request(kept.seq), JobTarget::request(kept.seq)],
-        5,
-        None,
+        &[
+            JobTarget::request(kept.seq),
+            JobTarget::Request {
+                seq: kept.seq,
+                part: Part::Failed,
+            },
+        ],
+        &asked(5),
     )
     .unwrap();
     let jobs = bench.store.due_reader().unwrap().jobs().unwrap();
@@ -599,8 +617,7 @@ async fn dead_letter_is_never_replayed_beside_a_younger_of_its_key() {
         bench.dir(),
         &JobKind::Replay,
         &[JobTarget::AllDead],
-        40,
-        None,
+        &asked(40),
     )
     .unwrap();
     let job = bench.store.due_reader().unwrap().jobs().unwrap().remove(0);
@@ -613,8 +630,7 @@ async fn dead_letter_is_never_replayed_beside_a_younger_of_its_key() {
         bench.dir(),
         &JobKind::Replay,
         &[JobTarget::AllDead],
-        60,
-        None,
+        &asked(60),
     )
     .unwrap();
     let job = bench.store.due_reader().unwrap().jobs().unwrap().remove(0);

@@ -523,8 +523,7 @@ async fn job(bench: &Bench, kind: JobKind, now: i64) -> Job {
         bench.ground.location(),
         &kind,
         &[JobTarget::AllDead],
-        now,
-        None,
+        &asked(now),
     )
     .unwrap();
     bench.store.due_reader().unwrap().jobs().unwrap().remove(0)

@@ -53,8 +53,7 @@ impl Bench {
             self.dir(),
             &JobKind::Replay,
             &[JobTarget::request(seq)],
-            5,
-            None,
+            &asked(5),
         )
         .unwrap();
         let job = self.store.due_reader().unwrap().jobs().unwrap()[0].id;

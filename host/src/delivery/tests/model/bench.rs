@@ -23,8 +23,8 @@ use crate::delivery::tests::wire::{self, Speaks, Stream};
 use crate::health::Health;
 use crate::metrics::Metrics;
 use crate::store::{
-    self, Appended, Bounds, Closing, Job, JobKind, JobTarget, NewAlert, NewRequest, PluginRecord,
-    Reading, Reread, Stage, Store, Sweep,
+    self, Appended, Bounds, Closing, Entry, Job, JobKind, JobTarget, NewAlert, NewRequest,
+    PluginRecord, Reading, Reread, Stage, Store, Sweep,
 };
 use itoc360_double::{Double, Setup};
 
@@ -147,6 +147,7 @@ impl Bench {
         };
         let request = NewRequest {
             redacted: None,
+            sender: None,
             id: uuid::Uuid::now_v7().to_string(),
             source: "s".into(),
             received_at: 1,
@@ -165,8 +166,14 @@ impl Bench {
             self.folder.path(),
             &JobKind::Replay,
             &[target],
-            wall_ms(),
-            None,
+            &Entry {
+                at_ms: wall_ms(),
+                who: "kim".to_owned(),
+                origin: "command line".to_owned(),
+                action: "replay".to_owned(),
+                about: "all".to_owned(),
+                why: None,
+            },
         )
         .unwrap();
         store.due_reader().unwrap().jobs().unwrap().remove(0)
