@@ -2,6 +2,7 @@
 //! request a test.
 
 use hyper::Method;
+use itoc360_double::Reply;
 use serde_json::{Value, json};
 
 use crate::harness::{Gateway, Itoc360, Output, Place, Setup, Sink, twilio, until};
@@ -265,6 +266,34 @@ async fn test_says_where_an_alert_would_not_arrive() {
     })
     .await;
     assert_eq!(itoc360.tally().open, 0, "{:?}", itoc360.tally());
+}
+
+#[tokio::test]
+async fn rejected_test_is_told_and_leaves_no_dead_letter() {
+    let itoc360 = Itoc360::alertmanager().await;
+    itoc360.answers(|_| Reply::error(422, "no such field"));
+    let (place, gateway) = Setup::new(&itoc360).start().await;
+    let (output, hops) = hops(&place, &["--source", "twilio", "--local"]).await;
+    assert_eq!(output.code, Some(1), "{hops:#?}");
+    let told = |hop: &Value| hop["found"].as_str().unwrap().contains("no such field");
+    assert!(hops.iter().any(told), "{hops:#?}");
+    let states = until("both of its alerts are given up", async || {
+        let lines = place.list(&[]).await;
+        let states = lines.iter().map(|line| line["state"].clone());
+        let states: Vec<_> = states.collect();
+        (states == ["dismissed", "dismissed"]).then_some(states)
+    })
+    .await;
+    assert_eq!(states.len(), 2);
+    assert_eq!(
+        gateway.metrics().await["alert_gateway_alerts{state=\"dead\"}"],
+        0.0
+    );
+    // A real one like it waits for the operator.
+    let sid = twilio::sid(7);
+    gateway.accept(&twilio::error(&sid).to("twilio")).await;
+    place.event_in_state(&sid, "dead").await;
+    place.is_whole().await;
 }
 
 #[tokio::test]

@@ -65,7 +65,7 @@ pub fn settlement(
                     why,
                     alert,
                     suppressed,
-                    "the destination rejected an alert; it is a dead letter now. \
+                    "the destination rejected an alert; unless it was a test, it is a dead letter now. \
                     See `alert-gateway events list --state dead`, and `events replay` once the cause is fixed"
                 );
             }

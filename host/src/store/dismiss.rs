@@ -1,6 +1,6 @@
 //! Giving up failed requests and dead letters on purpose.
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{OptionalExtension, ToSql, params};
 
 use super::StoreError;
 use super::command::Command;
@@ -44,12 +44,7 @@ impl Command for Dismiss {
             step.transaction
                 .prepare_cached("DELETE FROM dead WHERE id = ?")?
                 .execute([letter.delivery])?;
-            step.transaction
-                .prepare_cached(
-                    "INSERT INTO attempts (delivery, n, destination, at, duration, outcome, said)
-                     SELECT ?1, ifnull(max(n), 0) + 1, ?2, ?3, 0, 'dismissed', ?4 FROM attempts WHERE delivery = ?1",
-                )?
-                .execute(params![letter.delivery, letter.destination, self.at_ms, why])?;
+            note(step, letter.delivery, &letter.destination, self.at_ms, why)?;
         }
         step.totals.dead -= dead.len() as i64;
         dismissed.dead = dead.len();
@@ -58,6 +53,23 @@ impl Command for Dismiss {
         }
         Ok(dismissed)
     }
+}
+
+/// Writes down that a delivery was given up, behind its attempts.
+pub fn note(
+    step: &Step<'_>,
+    delivery: i64,
+    destination: &impl ToSql,
+    at_ms: i64,
+    why: &str,
+) -> Result<(), StoreError> {
+    step.transaction
+        .prepare_cached(
+            "INSERT INTO attempts (delivery, n, destination, at, duration, outcome, said)
+             SELECT ?1, ifnull(max(n), 0) + 1, ?2, ?3, 0, 'dismissed', ?4 FROM attempts WHERE delivery = ?1",
+        )?
+        .execute(params![delivery, destination, at_ms, why])?;
+    Ok(())
 }
 
 impl Dismiss {

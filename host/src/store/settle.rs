@@ -1,16 +1,21 @@
 //! Keeping what became of an attempt at delivery.
 
+use plugin_sdk::contract::Alert;
 use rusqlite::types::Value;
 use rusqlite::{OptionalExtension, params};
 
 use super::StoreError;
 use super::ahead::{Queued, Turn, Wanted};
 use super::command::Command;
+use super::dismiss;
 use super::fallback::{self, To};
+use super::ids::{ALERTS_PER_REQUEST, DELIVERIES_PER_ALERT, request_id_text};
+use super::json;
 use super::shared::guard;
 use super::step::Step;
 use crate::alert::Outcome;
 use crate::alert::fallback::Reason;
+use crate::alert::test;
 
 /// The outcome of one attempt at one delivery, as it is written down.
 #[derive(Debug, Clone)]
@@ -43,6 +48,9 @@ pub struct Settle {
     pub settlement: Settlement,
     pub now_ms: i64,
 }
+
+/// The reason why a rejected alert of a test is given up at once.
+const OF_A_TEST: &str = "it was a test: nothing waits for an operator";
 
 /// A delivery in the queue, with the number of this attempt at it; whatever somebody wrote there, it
 /// can be counted on from.
@@ -102,6 +110,10 @@ impl Command for Settle {
             ])?;
         match outcome {
             Outcome::Accepted(_) => step.totals.delivered += 1,
+            Outcome::Rejected { .. } if is_of_a_test(step, *delivery)? => {
+                let ended_ms = at + duration_us / 1000;
+                dismiss::note(step, *delivery, destination, ended_ms, OF_A_TEST)?;
+            }
             Outcome::Rejected { .. } => {
                 step.totals.dead += 1;
                 step.transaction
@@ -148,6 +160,22 @@ impl Settle {
             _ => Ok(false),
         }
     }
+}
+
+/// Returns whether a delivery is of an operator's test. Who made it was told what became of it, and
+/// it is no dead letter that waits for somebody.
+fn is_of_a_test(step: &Step<'_>, delivery: i64) -> Result<bool, StoreError> {
+    let alert = delivery.div_euclid(DELIVERIES_PER_ALERT as i64);
+    let seq = alert.div_euclid(ALERTS_PER_REQUEST as i64);
+    let mut select = step.transaction.prepare_cached(
+        "SELECT r.id, e.json FROM requests r JOIN events e ON e.alert = ?2 WHERE r.seq = ?1",
+    )?;
+    let is_one = select.query_row([seq, alert], |row| {
+        let id = request_id_text(row.get_ref(0)?.as_blob()?);
+        let event: Option<Alert> = json(row, 1).ok();
+        Ok(event.is_some_and(|event| test::is_marked(&event, &id)))
+    });
+    Ok(is_one.optional()?.unwrap_or(false))
 }
 
 /// Takes a delivery from the queue, or puts it back there.

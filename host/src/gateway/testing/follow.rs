@@ -188,8 +188,8 @@ fn settled(alert: &AlertRecord, delivery: &DeliveryRecord) -> Option<Hop> {
                 .unwrap_or_default();
             let found = format!("{name} rejects it{for_another}: {said}");
             let fix = format!(
-                "compare the kind, the url and the format in [destinations.{name}] with the service; the dead letter: \
-                 alert-gateway events list --state dead"
+                "compare the kind, the url and the format in [destinations.{name}] with the service; an alert that is \
+                 no test becomes a dead letter"
             );
             Some(took(Hop::failed(hop(alert), found, fix)))
         }
@@ -199,5 +199,7 @@ fn settled(alert: &AlertRecord, delivery: &DeliveryRecord) -> Option<Hop> {
 /// Returns the last attempt of a delivery.
 fn last<'a>(alert: &'a AlertRecord, delivery: &DeliveryRecord) -> Option<&'a AttemptRecord> {
     let mut attempts = alert.attempts.iter().rev();
-    attempts.find(|attempt| attempt.destination == delivery.destination)
+    attempts.find(|attempt| {
+        attempt.destination == delivery.destination && attempt.outcome != "dismissed"
+    })
 }
