@@ -346,6 +346,7 @@ async fn history(place: &Place, requests: usize) {
         };
         let request = NewRequest {
             redacted: None,
+            sender: None,
             id,
             source,
             received_at: 1,

@@ -428,6 +428,11 @@ async fn redacted_text_is_in_no_column_of_the_store() {
     holds_none(&place);
 
     let shown = run(&place, &["events", "show", &request]).await;
+    // Nor is its sender's address, which a pattern may mask.
+    assert!(
+        shown.contains("\nsender    proof: the source's token\n"),
+        "{shown}"
+    );
     assert!(
         shown.contains("redacted before it was stored, in "),
         "{shown}"

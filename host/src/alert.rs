@@ -33,17 +33,22 @@ impl Alert {
     /// same for every attempt, so a delivery repeated after a crash updates the open alert and
     /// opens none.
     pub fn fingerprint(&self) -> String {
-        let mut digest = Sha256::new();
-        digest.update(self.source.as_bytes());
-        digest.update([0]);
-        digest.update(self.event.key().as_bytes());
-        digest
-            .finalize()
-            .iter()
-            .take(16)
-            .fold(String::with_capacity(32), |mut hex, byte| {
-                let _ = write!(hex, "{byte:02x}");
-                hex
-            })
+        fingerprint(&self.source, self.event.key())
     }
+}
+
+/// Returns the fingerprint of the alerts of a source with this key.
+pub fn fingerprint(source: &str, key: &str) -> String {
+    let mut digest = Sha256::new();
+    digest.update(source.as_bytes());
+    digest.update([0]);
+    digest.update(key.as_bytes());
+    digest
+        .finalize()
+        .iter()
+        .take(16)
+        .fold(String::with_capacity(32), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
@@ -64,10 +64,28 @@ pub struct DestinationHealth {
     /// The reason of the last failed attempt, and what fixes it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
+    /// The time of the next attempt, while the circuit breaker is open and none is under way: RFC
+    /// 3339.
+    #[serde(skip)]
+    pub next_probe: Option<String>,
     /// True if the last attempt was accepted or rejected. Before the first attempt, and after a
     /// failed one, the destination may be healthy or not.
     #[serde(skip)]
     pub proven: bool,
+}
+
+/// A destination that takes no alert now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldUp {
+    /// `failing` or `held`.
+    pub state: String,
+    /// The beginning of that: RFC 3339.
+    pub since: String,
+    /// The reason of the last failed attempt, and what fixes it.
+    pub why: Option<String>,
+    /// The time when one alert is tried next: RFC 3339. The others follow once that one is taken.
+    /// Absent while it is under way.
+    pub next_attempt: Option<String>,
 }
 
 /// The state of delivery to a destination.
@@ -98,6 +116,18 @@ pub struct Heard {
 struct Awaited {
     sources: Mutex<HashSet<Arc<str>>>,
     came: Notify,
+}
+
+impl HeldUp {
+    /// The same of a destination with this health; none where it takes alerts.
+    pub fn of(health: &DestinationHealth) -> Option<Self> {
+        (health.state != DestinationState::Healthy).then(|| Self {
+            state: health.state.as_str().to_owned(),
+            since: health.since.clone(),
+            why: health.why.clone(),
+            next_attempt: health.next_probe.clone(),
+        })
+    }
 }
 
 impl DestinationState {

@@ -11,6 +11,7 @@ mod memory;
 mod tail;
 
 use std::io::Write;
+use std::time::Duration;
 
 use anyhow::anyhow;
 use clap::{Args, Subcommand};
@@ -19,9 +20,13 @@ use serde::Deserialize;
 use super::remote::segment;
 use super::{ConfigFile, Failure, Outcome, Place, block_on, owner, plain};
 use crate::config::OWN_SOURCE;
-use crate::store::{History, RequestRecord, Traced};
+use crate::health::HeldUp;
+use crate::store::{DeliveryRecord, History, RequestRecord, SameKey, Traced};
 
 pub use list::cells;
+
+/// The time that a look for the events of one key may take.
+const KEY_PATIENCE: Duration = Duration::from_millis(500);
 
 /// The commands for events.
 #[derive(Debug, Subcommand)]
@@ -100,7 +105,9 @@ impl Found {
         }
         let data_dir = what.place.file.data_dir()?;
         let history = open(&what.place.file)?;
-        let requests = history.find(&what.id)?;
+        let mut requests = history.find(&what.id)?;
+        history.add_keys(&mut requests, KEY_PATIENCE)?;
+        memory::add_held_up(&data_dir, &mut requests).await;
         let mut traced = Vec::new();
         if requests.is_empty() {
             traced = memory::traced(&data_dir).await.unwrap_or_default();
@@ -201,6 +208,11 @@ pub fn chain(out: &mut impl Write, request: &RequestRecord) -> std::io::Result<(
             "          once the plugin is fixed: alert-gateway events replay {}",
             clean(&request.id)
         )?;
+    }
+    if let Some(sender) = &request.sender {
+        let from = sender.client.as_deref();
+        let from = from.map_or_else(String::new, |client| format!("from {}; ", clean(client)));
+        writeln!(out, "sender    {from}proof: {}", clean(&sender.proof()))?;
     }
     if request.source != OWN_SOURCE {
         let plugin = format!(
@@ -324,15 +336,61 @@ pub fn chain(out: &mut impl Write, request: &RequestRecord) -> std::io::Result<(
                 writeln!(out)?;
             }
         }
-        if alert.state == "pending" {
-            match &alert.due_at {
-                Some(due_at) => writeln!(out, "next      {}", clean(due_at))?,
-                None => writeln!(
-                    out,
-                    "next      after the alert with the same key that is before it"
-                )?,
-            }
+        let waits = alert.deliveries.iter().filter(|one| one.state == "pending");
+        for delivery in waits {
+            writeln!(out, "next      {}", clean(&next(delivery)))?;
         }
+        if let Some(key) = &alert.same_key {
+            same_key(out, key)?;
+        }
+    }
+    Ok(())
+}
+
+/// Returns when a delivery that waits is tried next.
+fn next(delivery: &DeliveryRecord) -> String {
+    let destination = &delivery.destination;
+    let Some(due_at) = &delivery.due_at else {
+        return format!("{destination}: after the alert of the same key that waits before it");
+    };
+    let Some(held_up) = &delivery.held_up else {
+        return format!("{destination}: {due_at}");
+    };
+    let HeldUp {
+        state,
+        since,
+        why,
+        next_attempt,
+    } = held_up;
+    let tried = match next_attempt {
+        Some(at) => format!("one alert is tried at {at}"),
+        None => "one alert is being tried".to_owned(),
+    };
+    let why = why.as_deref().unwrap_or("no reason is known");
+    format!(
+        "{destination}: once it takes alerts again; it is {state} since {since}, {tried}: {why}"
+    )
+}
+
+/// Prints the events of a key, and whether it is open.
+fn same_key(out: &mut impl Write, key: &SameKey) -> std::io::Result<()> {
+    let is_open = match key.is_open {
+        Some(true) => "open",
+        Some(false) => "resolved",
+        None => "its newest event is kept no longer",
+    };
+    let timer = key.resolves_at.as_ref().zip(key.resolve_after.as_ref());
+    let timer = timer.map_or_else(String::new, |(at, after)| {
+        format!("; resolves by itself at {at}, {after} after its last event")
+    });
+    writeln!(out, "key       {}: {is_open}{timer}", plain::line(&key.key))?;
+    let more = if key.more { " or more" } else { "" };
+    for (number, line) in (1..).zip(&key.events) {
+        let status = line.status.map_or("-", |status| status.as_str());
+        let words = [&*line.received_at, status, &line.state, &line.request];
+        let words = words.map(plain::line).join(" ");
+        let is_last = number == key.events.len();
+        writeln!(out, "          {words}{}", if is_last { more } else { "" })?;
     }
     Ok(())
 }

@@ -207,7 +207,7 @@ async fn read(source: &Source, request: &Request) -> anyhow::Result<Answer> {
             );
             unchecked
         }
-        Ok(proved) => proved,
+        Ok(proven) => proven.map(|proven| proven.proved),
         Err(rejection) => return Ok(Answer::Rejected(rejection)),
     };
     let proved = proved.as_ref();

@@ -72,6 +72,8 @@ pub struct Delivery {
     shown: Option<DestinationHealth>,
     /// The beginning of the outage that is shown.
     failing_since: Option<Instant>,
+    /// The next probe that `shown` tells.
+    next_probe: Option<Instant>,
     health: Health,
     metrics: Metrics,
     spans: Spans,
@@ -118,6 +120,7 @@ impl Delivery {
             throttle: LogThrottle::default(),
             shown: None,
             failing_since: None,
+            next_probe: None,
             health,
             metrics,
             spans: Spans::default(),
@@ -381,11 +384,13 @@ impl Delivery {
             failing_since,
             proven,
         } = self.breaker.state(Instant::now());
+        let next_probe = self.breaker.next_probe();
         let since = match &self.shown {
             Some(shown)
                 if shown.state == state
                     && shown.why == why
                     && shown.proven == proven
+                    && self.next_probe == next_probe
                     && self.failing_since == failing_since =>
             {
                 return;
@@ -397,11 +402,15 @@ impl Delivery {
             }
         };
         let failing_since = self.show_failing_since(failing_since);
+        self.next_probe = next_probe;
+        let wait = |probe: Instant| probe.saturating_duration_since(Instant::now()).as_millis();
+        let next_probe = next_probe.map(|probe| clock::wall_ms() + wait(probe) as i64);
         let health = DestinationHealth {
             state,
             since,
             failing_since,
             why,
+            next_probe: next_probe.map(clock::rfc3339),
             proven,
         };
         self.health.set_destination(&self.name, health.clone());

@@ -383,6 +383,7 @@ pub(super) mod tests {
         let alerts = Reading::alerts(alerts.collect());
         let request = NewRequest {
             redacted: None,
+            sender: None,
             id,
             source,
             received_at,
@@ -469,6 +470,7 @@ pub(super) mod tests {
         };
         let request = NewRequest {
             redacted: None,
+            sender: None,
             id: uuid::Uuid::now_v7().to_string(),
             source: source.to_owned(),
             received_at: wall_ms(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::body::Bytes;
-use plugin_sdk::contract::{self, ProofIdentity, Proved};
+use plugin_sdk::contract::{self, ProofIdentity};
 
 use super::admission::REQUEST;
 use super::prepare::{Prepared, prepare};
@@ -14,8 +14,7 @@ use crate::metrics::PriorityLabels;
 use crate::sources::{ReadError, Source};
 use crate::spans::Below;
 use crate::store::{
-    Appended, Failure, NewRequest, Notice, Proofs, Reading, RedactedRequest, Spool, StoreError,
-    UnprovenBounds,
+    Appended, Failure, NewRequest, Notice, Proofs, Reading, Spool, StoreError, UnprovenBounds,
 };
 
 /// The failed requests that a source keeps where nothing has proved their senders: a stranger who
@@ -219,6 +218,7 @@ impl Received {
             body: Bytes::new(),
             plugin: entrance.plugin,
             redacted: None,
+            sender: Some(self.sender),
         };
         let Some(redactor) = entrance.policy.stored() else {
             request.body = self.charge.on(self.body);
@@ -227,18 +227,14 @@ impl Received {
         let headers: Vec<(String, String)> =
             serde_json::from_str(&request.headers).unwrap_or_default();
         let stored = redactor.redact(&request.url, &headers, &self.body, masked);
-        // The identity of the proof is a signature over what is masked here.
-        let proved = self.proof.map(|proved| Proved {
-            proof: None,
-            ..proved
-        });
+        // An address is one of the things that may be masked in the headers.
+        if let Some(sender) = &mut request.sender {
+            sender.client = None;
+        }
         request.url = stored.url;
         request.headers = serde_json::to_string(&stored.headers).unwrap_or_default();
         request.body = self.charge.on(stored.body);
-        request.redacted = Some(RedactedRequest {
-            places: i64::try_from(stored.places).unwrap_or(i64::MAX),
-            proved: proved.and_then(|proved| serde_json::to_string(&proved).ok()),
-        });
+        request.redacted = Some(i64::try_from(stored.places).unwrap_or(i64::MAX));
         request
     }
 }

@@ -21,8 +21,9 @@ use crate::clock::wall_ms;
 use crate::config::{Limits, Rate};
 use crate::http::{self, BodyError, Client};
 use crate::sources::token::{self, Mask};
-use crate::sources::{ReadError, Source};
+use crate::sources::{Proven, ReadError, Source};
 use crate::spans::Below;
+use crate::store::Sender;
 
 /// The longest path and query. Proxies and libraries take 8 KiB and less, so no sender relies on
 /// more.
@@ -51,6 +52,8 @@ pub struct Received {
     pub proved: bool,
     /// That proof.
     pub proof: Option<Proved>,
+    /// Its sender, as the store keeps it.
+    pub sender: Sender,
     /// True if an operator's test sent it.
     pub is_test: bool,
     /// The place of its span's parts.
@@ -133,7 +136,7 @@ pub async fn receive(
 ) -> Result<Received, Refusal> {
     let (head, body) = request.into_parts();
     let token = Token::of(source, &head);
-    let proved = token == Token::Right;
+    let proved = matches!(token, Token::Right(_));
     // Of a request that is refused before its body is read.
     let proved_by_head = |head: &Parts, ending: &Ending| {
         let is_proved = || {
@@ -225,6 +228,8 @@ pub async fn receive(
             });
         }
     };
+    let sender = sender(source, client, token, proof.as_ref());
+    let proof = proof.map(|proven| proven.proved);
     // Compared already. From here on nothing that is kept, logged or handed on has it.
     let mask = &source.mask;
     let query = head.uri.query().map(|query| mask.clean_query(query));
@@ -245,6 +250,7 @@ pub async fn receive(
         method: head.method,
         proved: proved || proof.is_some(),
         proof,
+        sender,
         is_test: false,
         below: head.extensions.get().cloned().unwrap_or_default(),
         charge,
@@ -281,7 +287,7 @@ fn verify(
     head: &Parts,
     url: &str,
     body: &[u8],
-) -> Result<Option<Proved>, Rejection> {
+) -> Result<Option<Proven>, Rejection> {
     if !source.demands_proof() {
         return Ok(None);
     }
@@ -290,6 +296,22 @@ fn verify(
     match source.fetches_key() {
         true => source.verify_by_key(key, &view),
         false => source.verify(&view),
+    }
+}
+
+/// Returns the sender of a request, as the store keeps it.
+fn sender(source: &Source, client: Client, token: Token, proof: Option<&Proven>) -> Sender {
+    Sender {
+        client: client.address.map(|address| address.to_string()),
+        token: match token {
+            Token::Right(number) => Some(number),
+            Token::None | Token::Missing | Token::Wrong => None,
+        },
+        by: proof.map(|proven| proven.by.clone()),
+        secret: proof.map(|proven| proven.proved.secret.clone()),
+        account: proof.and_then(|proven| proven.proved.account.clone()),
+        // No source is loaded that has neither a token nor a plugin that proves its senders.
+        plugin: proof.is_none() && source.configured.tokens.is_empty(),
     }
 }
 
@@ -329,7 +351,8 @@ enum Token {
     None,
     Missing,
     Wrong,
-    Right,
+    /// The one with this number, from 1.
+    Right(usize),
 }
 
 impl Token {
@@ -338,17 +361,12 @@ impl Token {
             return Self::None;
         }
         let shown = token::shown(&head.uri, &head.headers);
-        let is_known = |shown: &Cow<'_, [u8]>| {
-            source
-                .configured
-                .tokens
-                .iter()
-                .any(|known| known.matches(shown))
-        };
-        match shown.is_empty() {
-            true => Self::Missing,
-            false if shown.iter().any(is_known) => Self::Right,
-            false => Self::Wrong,
+        let mut tokens = source.configured.tokens.iter();
+        let known = tokens.position(|known| shown.iter().any(|shown| known.matches(shown)));
+        match (shown.is_empty(), known) {
+            (true, _) => Self::Missing,
+            (false, Some(place)) => Self::Right(place + 1),
+            (false, None) => Self::Wrong,
         }
     }
 }
@@ -382,7 +400,7 @@ fn enter(
         return Err(Ending::ForeignClient);
     }
     match token {
-        Token::None | Token::Right => {}
+        Token::None | Token::Right(_) => {}
         Token::Missing => return Err(Ending::NoToken),
         Token::Wrong => return Err(Ending::WrongToken),
     }

@@ -211,6 +211,7 @@ mod tests {
         let why =
             (state != DestinationState::Healthy).then(|| "401 (the token is wrong)".to_owned());
         let health = DestinationHealth {
+            next_probe: None,
             state,
             since: String::new(),
             failing_since: None,

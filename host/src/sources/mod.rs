@@ -21,7 +21,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use hyper::Method;
 use plugin_sdk::body::decode;
 use plugin_sdk::contract::{Answer, Content, Demand, Fetch, Proved, Purpose, Rejection};
-use plugin_sdk::signature::{Verifier, View};
+use plugin_sdk::signature::{Met, Verifier, View};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio::sync::Semaphore;
@@ -65,6 +65,24 @@ pub struct Source {
     verifier: Verifier,
     demands: Vec<Demand>,
     calls: Semaphore,
+}
+
+/// A proof of a sender that the gateway has checked.
+#[derive(Debug, Clone)]
+pub struct Proven {
+    /// The proof, as the plugin reads it.
+    pub proved: Proved,
+    /// Its scheme, in words.
+    pub by: String,
+}
+
+impl Proven {
+    fn of(met: Met<'_>) -> Self {
+        Self {
+            by: met.scheme.proof(),
+            proved: met.proved,
+        }
+    }
 }
 
 /// The reason why a request could not be read.
@@ -216,20 +234,21 @@ impl Source {
         &self,
         key: Option<&str>,
         request: &View<'_>,
-    ) -> Result<Option<Proved>, Rejection> {
+    ) -> Result<Option<Proven>, Rejection> {
         let mut settings = self.settings().value().clone();
         for fetch in self.fetches(Purpose::Key) {
             settings[&fetch.secret] = Value::from(key.unwrap_or_default());
         }
-        Verifier::new(&self.demands, &settings.to_string()).verify(request)
+        let verifier = Verifier::new(&self.demands, &settings.to_string());
+        Ok(verifier.meet(request)?.map(Proven::of))
     }
 
     /// Checks the proof of a request's sender. `None` where only the plugin can tell.
     ///
     /// # Errors
     /// Why the sender is refused.
-    pub fn verify(&self, request: &View<'_>) -> Result<Option<Proved>, Rejection> {
-        self.verifier.verify(request)
+    pub fn verify(&self, request: &View<'_>) -> Result<Option<Proven>, Rejection> {
+        Ok(self.verifier.meet(request)?.map(Proven::of))
     }
 
     /// Returns whether the head of a request proves its sender without the body.

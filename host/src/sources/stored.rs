@@ -7,7 +7,7 @@ use plugin_sdk::signature::View;
 use serde_json::value::RawValue;
 
 use super::{ReadError, Source};
-use crate::store::RequestRecord;
+use crate::store::{RequestRecord, Sender};
 
 impl Source {
     /// Returns the plugin's answer to a stored request. The proof of its sender is checked once more,
@@ -22,8 +22,7 @@ impl Source {
         let is_redacted = request.redacted.is_some();
         let proof = if is_redacted {
             // It was checked when the request came in, and its outcome was stored.
-            let stored = request.proved.as_deref();
-            stored.and_then(|json| serde_json::from_str(json).ok())
+            request.sender.as_ref().and_then(Sender::proved)
         } else {
             match self.verify_stored(request) {
                 Ok(proof) => proof,
@@ -65,7 +64,7 @@ impl Source {
             Ok(text) => Cow::Owned(self.mask.restore(text).into_bytes()),
             Err(_) => Cow::Borrowed(&request.body[..]),
         };
-        self.verify(&View {
+        let met = self.verify(&View {
             received_at: &request.received_at,
             method: &request.method,
             url: &self.mask.restore(&request.url),
@@ -74,6 +73,7 @@ impl Source {
                 .map(|(name, value)| (&**name, Cow::Borrowed(&**value)))
                 .collect(),
             body,
-        })
+        })?;
+        Ok(met.map(|met| met.proved))
     }
 }

@@ -156,8 +156,8 @@ fn insert_request(
             request.url,
             request.headers,
             &request.body[..],
-            request.redacted.as_ref().map(|redacted| redacted.places),
-            request.redacted.as_ref().and_then(|redacted| redacted.proved.as_ref())
+            request.redacted,
+            request.sender.as_ref().map(super::text).transpose()?
         ])?;
     Ok(())
 }

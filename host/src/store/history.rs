@@ -6,6 +6,7 @@ mod list;
 mod newest;
 mod open;
 mod overview;
+mod same_key;
 mod traced;
 mod tried;
 mod waiting;
@@ -23,6 +24,7 @@ pub use groups::{GroupFilter, GroupState};
 pub use newest::Newest;
 pub use open::OpenAlert;
 pub use overview::{Attempted, Backlog, OpenCondition, SourceRecord};
+pub use same_key::SameKey;
 pub use traced::Traced;
 pub use tried::Tried;
 pub use waiting::{Selection, UnknownId, Waiting, WaitingRequest};
@@ -30,8 +32,9 @@ pub use waiting::{Selection, UnknownId, Waiting, WaitingRequest};
 use super::audit;
 use super::ids::{StoredEventId, alert_ids, delivery_ids, request_id, request_id_text};
 use super::request::UnderRules;
-use super::{Entry, Location, MuteRecord, PluginId, StoreError, identities, mutes};
+use super::{Entry, Location, MuteRecord, PluginId, Sender, StoreError, identities, mutes};
 use crate::clock::rfc3339;
+use crate::health::HeldUp;
 
 /// The text in place of a title where an alert is not delivered, and nothing of it is kept but the
 /// id.
@@ -52,6 +55,8 @@ pub struct History {
 pub struct Filter {
     /// Only this source.
     pub source: Option<String>,
+    /// Only alerts of this key; of a source, which must be named.
+    pub key: Option<String>,
     /// Only this state.
     pub state: Option<ListedState>,
     /// Only alerts of this priority.
@@ -66,6 +71,8 @@ pub struct Filter {
     pub until_ms: Option<i64>,
     /// Only what comes after this place, which is an earlier page's [`Page::next`].
     pub before: Option<i64>,
+    /// Only what has this place, or a newer one.
+    pub from: Option<i64>,
     /// Only members of this group: its id, or the key of all groups that had it.
     pub group: Option<String>,
     /// Only what this mute has held.
@@ -139,7 +146,7 @@ impl ListedState {
 }
 
 /// One line of a list: an alert, or a request without one.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Line {
     /// Its place in the order of all lines: the id of the alert, or the first one that an alert of
     /// the request could have.
@@ -157,6 +164,10 @@ pub struct Line {
     pub event_id: Option<String>,
     /// The alert's priority.
     pub priority: Option<contract::Priority>,
+    /// True if the alert opens its key or closes it; absent where the request has no alert, or its
+    /// content was evicted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<contract::Status>,
     /// The alert's title, or why there is none.
     pub title: String,
     /// The number of repeats of the event.
@@ -172,7 +183,7 @@ pub struct Line {
 }
 
 /// A destination that has accepted an alert.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListedReceipt {
     /// The destination.
     pub destination: String,
@@ -218,9 +229,9 @@ pub struct RequestRecord {
     /// The number of places that were masked before it was stored; none where it stands as it came.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub redacted: Option<i64>,
-    /// The proof of the sender of a masked request: JSON.
-    #[serde(skip)]
-    pub proved: Option<String>,
+    /// Its sender; absent of the gateway's own, and where it was evicted or not written down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sender: Option<Sender>,
     /// The URL; it may hold a credential, so it is not for printing.
     #[serde(skip)]
     pub url: String,
@@ -273,6 +284,9 @@ pub struct AlertRecord {
     /// The request that brought it last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_request: Option<String>,
+    /// The newest events of its key, where these were looked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub same_key: Option<SameKey>,
     /// One for each destination.
     pub deliveries: Vec<DeliveryRecord>,
     /// Every attempt at delivering it, wherever to, in the order of deliveries; of an evicted alert
@@ -330,6 +344,10 @@ pub struct DeliveryRecord {
     /// the alert after all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fallback_reason: Option<String>,
+    /// The state of its destination, while that takes no alert and this one waits: the gateway
+    /// that runs knows it, and no store.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_up: Option<HeldUp>,
 }
 
 /// One attempt at delivery.
@@ -435,6 +453,22 @@ impl History {
         Ok(mutes)
     }
 
+    /// Returns the first place and the time of receipt of the request that has `behind` newer ones;
+    /// none where there are fewer.
+    ///
+    /// # Errors
+    /// What the disk said.
+    pub fn place_behind(&self, behind: usize) -> Result<Option<(i64, String)>, StoreError> {
+        let mut select = self.connection.prepare_cached(
+            "SELECT seq, received_at FROM requests ORDER BY seq DESC LIMIT 1 OFFSET ?",
+        )?;
+        let found = select.query_row([behind as i64], |row| {
+            let [place, _] = alert_ids(row.get(0)?);
+            Ok((place, rfc3339(row.get(1)?)))
+        });
+        Ok(found.optional()?)
+    }
+
     /// The requests that `id` names: one by its own id; or those that hold an event with that id,
     /// one for each source; or the one whose event the request with that id brought again last.
     ///
@@ -538,6 +572,7 @@ impl History {
                 last_request: row
                     .get::<_, Option<Vec<u8>>>(8)?
                     .map(|id| request_id_text(&id)),
+                same_key: None,
                 deliveries: Vec::new(),
                 attempts: Vec::new(),
             };
@@ -575,6 +610,7 @@ impl History {
                 due_at,
                 fallback_for: row.get(3)?,
                 fallback_reason: row.get(4)?,
+                held_up: None,
             })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
@@ -698,7 +734,8 @@ fn request(row: Row<'_>) -> rusqlite::Result<RequestRecord> {
         evicted: method.is_none().then(|| EVICTED.to_owned()),
         method: method.unwrap_or_default(),
         redacted: row.get(15)?,
-        proved: row.get(16)?,
+        // A list must not end at a bad row.
+        sender: super::json(row, 16).ok(),
         url: row.get::<_, Option<_>>(12)?.unwrap_or_default(),
         headers: row.get::<_, Option<_>>(13)?.unwrap_or_default(),
         body: row.get::<_, Option<_>>(14)?.unwrap_or_default(),

@@ -144,6 +144,7 @@ mod request;
 mod resolve;
 mod retention;
 mod schema;
+mod sender;
 mod settle;
 mod shared;
 mod snapshot;
@@ -178,8 +179,8 @@ pub use handover::{Due, Handover, Offer, READ_BYTES};
 pub use history::{
     AlertRecord, AttemptRecord, Attempted, Backlog, Count, DeliveryRecord, Filter, GroupFilter,
     GroupRecord, GroupState, History, Line, ListedReceipt, ListedState, MutedBy, Newest, OpenAlert,
-    OpenCondition, Page, RequestRecord, Selection, SourceRecord, Traced, Tried, UnknownId, Waiting,
-    WaitingRequest,
+    OpenCondition, Page, RequestRecord, SameKey, Selection, SourceRecord, Traced, Tried, UnknownId,
+    Waiting, WaitingRequest,
 };
 pub use ids::{ALERTS_PER_REQUEST, DELIVERIES_PER_ALERT};
 pub use jobs::{JOBS, Job, JobKind, JobTarget, Part, ask as ask_for};
@@ -191,12 +192,13 @@ pub use permissions::{Exposed, exposed};
 pub use replay::Reread;
 pub use request::{
     Appended, Failure, MuteRef, NewAlert, NewRequest, PluginId, PluginRecord, Proofs, Reading,
-    RedactedRequest, UnprovenBounds,
+    UnprovenBounds,
 };
 pub use resolve::Resolution;
 #[cfg(test)]
 pub use retention::{Bounds, Stage, Sweep};
 pub use retention::{IDENTITY_BYTES, Retention, keep_within};
+pub use sender::Sender;
 pub use settle::Settlement;
 pub use shared::{
     Lease, Moved, Node, NodeState, Server, examine, is_gone, share_heard, to_database, to_file,

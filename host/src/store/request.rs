@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use super::ids::{Identity, StoredEventId};
 use super::notice::Notice;
-use crate::alert::Alert;
+use super::sender::Sender;
 use crate::alert::group::{self, Grouping, Member};
+use crate::alert::{Alert, fingerprint};
 
 /// A mute that holds an alert.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,17 +47,10 @@ pub struct NewRequest {
     pub body: Bytes,
     /// The plugin that read it.
     pub plugin: PluginId,
-    /// The redaction, where it does not stand as it came in.
-    pub redacted: Option<RedactedRequest>,
-}
-
-/// A redaction of a request before it was stored.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RedactedRequest {
-    /// The number of masked places.
-    pub places: i64,
-    /// The proof of the sender, as JSON: it cannot be checked again.
-    pub proved: Option<String>,
+    /// The number of places that were masked, where it does not stand as it came in.
+    pub redacted: Option<i64>,
+    /// Its sender; none where it is the gateway's own.
+    pub sender: Option<Sender>,
 }
 
 /// The result of reading a request.
@@ -297,7 +291,7 @@ impl NewAlert {
             event_id,
             destinations: destinations.map(|name| name.as_ref().to_owned()).collect(),
             originals: Originals::default(),
-            ordering_key: ordering_key(alert),
+            ordering_key: ordering_key(&alert.source, alert.event.key()),
             priority: alert.event.priority,
             resolves: alert.event.status == Status::Resolve,
             order: alert.event.order,
@@ -449,8 +443,8 @@ impl NewRequest {
 
 /// 64 bits that say which alerts are delivered in order: the first half of the fingerprint. Two
 /// keys that share one by chance merely wait for each other.
-fn ordering_key(alert: &Alert) -> i64 {
-    let fingerprint = alert.fingerprint();
+pub fn ordering_key(source: &str, key: &str) -> i64 {
+    let fingerprint = fingerprint(source, key);
     u64::from_str_radix(&fingerprint[..16], 16)
         .unwrap_or_default()
         .cast_signed()

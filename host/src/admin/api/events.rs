@@ -1,6 +1,7 @@
 //! Events: what came in and what became of it, from the store and from memory in one list.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use hyper::StatusCode;
 use hyper::body::Bytes;
@@ -16,6 +17,7 @@ use super::super::readers::PATIENCE;
 use super::Paged;
 use crate::clock::rfc3339;
 use crate::config::{did_you_mean, listed};
+use crate::health::HeldUp;
 use crate::http::{self, Answer};
 use crate::recent::{Entry, Kind, Trace};
 use crate::sources::RequestMask;
@@ -30,10 +32,12 @@ const FAILED: u8 = b'f';
 const DEAD: u8 = b'd';
 
 /// The parameters of `events`.
-const PARAMETERS: [&str; 11] = [
-    "source", "state", "priority", "label", "since", "until", "q", "group", "mute", "limit",
+const PARAMETERS: [&str; 12] = [
+    "source", "key", "state", "priority", "label", "since", "until", "q", "group", "mute", "limit",
     "cursor",
 ];
+/// The time that a look for the events of one key may take.
+const KEY_PATIENCE: Duration = Duration::from_millis(10);
 
 /// A row of a list of events.
 #[derive(Debug, Serialize)]
@@ -118,8 +122,14 @@ fn filter(query: &[u8]) -> Result<(Filter, Cursor), Problem> {
         Some(text) => Cursor::read(EVENTS, text)?,
         None => Cursor::default(),
     };
+    let source = query.get("source").map(str::to_owned);
+    let key = query.get("key").map(str::to_owned);
+    if key.is_some() && source.is_none() {
+        return Err(Problem::wrong("key: name its source, too"));
+    }
     let filter = Filter {
-        source: query.get("source").map(str::to_owned),
+        source,
+        key,
         state,
         priority: query.get("priority").map(priority).transpose()?,
         labels: query.labels()?,
@@ -127,6 +137,7 @@ fn filter(query: &[u8]) -> Result<(Filter, Cursor), Problem> {
         since_ms: query.time("since")?.unwrap_or(i64::MIN),
         until_ms: query.time("until")?,
         before: cursor.place,
+        from: None,
         group: query.get("group").map(str::to_owned),
         mute: query.number("mute")?,
         limit: query.limit()?,
@@ -191,6 +202,7 @@ fn traced(desk: &Desk, filter: &Filter, before: Option<u64>) -> Vec<Arc<Entry>> 
     desk.about.recent.list(|entry| {
         kinds.contains(&entry.kind)
             && filter.labels.is_empty()
+            && filter.key.is_none()
             && filter.priority.is_none()
             && filter
                 .source
@@ -345,13 +357,18 @@ async fn waiting(
 pub async fn find(desk: &Desk, id: &str) -> Result<Chain, Problem> {
     let traced = desk.about.recent.list(|entry| entry.trace.request == id);
     let asked = id.to_owned();
-    let found = desk
+    let mut found = desk
         .readers
-        .read(move |history| history.find(&asked))
+        .read(move |history| {
+            let mut found = history.find(&asked)?;
+            history.add_keys(&mut found, KEY_PATIENCE)?;
+            Ok(found)
+        })
         .await?;
     if found.is_empty() && traced.is_empty() {
         return Err(unknown(id));
     }
+    add_held_up(desk, &mut found);
     let requests = found
         .into_iter()
         .map(|record| {
@@ -364,6 +381,17 @@ pub async fn find(desk: &Desk, id: &str) -> Result<Chain, Problem> {
         requests,
         traced: traced.iter().map(|entry| Traced::of(entry)).collect(),
     })
+}
+
+/// Tells the deliveries that wait for a destination that takes no alert now.
+fn add_held_up(desk: &Desk, requests: &mut [RequestRecord]) {
+    let board = desk.about.health.read();
+    let alerts = requests.iter_mut().flat_map(|request| &mut request.alerts);
+    let deliveries = alerts.flat_map(|alert| &mut alert.deliveries);
+    for delivery in deliveries.filter(|one| one.state == "pending") {
+        let health = board.destinations.get(&delivery.destination);
+        delivery.held_up = health.and_then(HeldUp::of);
+    }
 }
 
 /// The answer where nothing has this id.

@@ -68,6 +68,9 @@ pub struct Destination {
     pub failing_since: Option<String>,
     /// The reason of the last failed attempt, and what fixes it.
     pub why: Option<String>,
+    /// The time of the next attempt, while its circuit breaker is open and none is under way: RFC
+    /// 3339.
+    pub next_attempt: Option<String>,
     /// The alerts that wait for it.
     pub pending: i64,
     /// True if more may wait than were counted.
@@ -201,6 +204,7 @@ pub fn destinations_with(
             since: health.map(|health| health.since.clone()),
             failing_since: health.and_then(|health| health.failing_since.clone()),
             why: health.and_then(|health| health.why.clone()),
+            next_attempt: health.and_then(|health| health.next_probe.clone()),
             pending: waiting.map_or(0, |waiting| waiting.pending),
             pending_is_at_least: *is_cut,
             oldest_pending: waiting.map(|waiting| waiting.oldest.clone()),

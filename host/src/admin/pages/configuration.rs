@@ -24,7 +24,7 @@ pub fn draw(found: &Configuration) -> Markup {
                 tbody role="rowgroup" {
                     @for one in found.destinations.iter().take(SOURCES) {
                         tr role="row" {
-                            td.main role="cell" { a href={ "/destinations#" (one.name) } { (one.name) } }
+                            td.main role="cell" { a href=(super::destinations::address(&one.name)) { (one.name) } }
                             td role="cell" { (one.kind) }
                             td role="cell" { (clip(&one.address, 200)) }
                             td.num role="cell" data-l="at once" { (one.concurrency) }

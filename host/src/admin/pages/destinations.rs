@@ -10,9 +10,21 @@ use crate::health::DestinationState;
 use crate::store::Attempted;
 
 /// The attempts that are shown of one destination.
-const ATTEMPTS: usize = 5;
-/// The destinations that are shown with their attempts; of more, the rest is on the page *Now*.
-const CARDS: usize = 25;
+const ATTEMPTS: usize = 3;
+/// The destinations of a page.
+const CARDS: usize = 10;
+/// The bytes of a reason that are shown, of a title and of an answer.
+const WHY: usize = 500;
+const TITLE: usize = 100;
+const ANSWER: usize = 150;
+
+/// Returns the address of the page with this destination.
+pub fn address(name: &str) -> String {
+    format!(
+        "{}#{name}",
+        form::address("/destinations", &[], &[("q", name)])
+    )
+}
 
 /// Returns the shape and the word for the state of a destination.
 pub fn state(destination: &Destination) -> (&'static str, &'static str) {
@@ -28,20 +40,41 @@ pub fn state(destination: &Destination) -> (&'static str, &'static str) {
 }
 
 /// Draws the page: what is unhealthy comes first.
-pub fn draw(page: &Page<'_>, found: &[Destination], attempts: &[Attempted]) -> Markup {
-    let mut destinations: Vec<&Destination> = found.iter().collect();
+pub fn draw(
+    page: &Page<'_>,
+    parameters: &[(String, String)],
+    found: &[Destination],
+    attempts: &[Attempted],
+) -> Markup {
+    let q = form::value(parameters, "q");
+    let number_of_page = form::number_of_page(parameters);
+    let mut destinations: Vec<&Destination> = found
+        .iter()
+        .filter(|one| one.facts.name.contains(q))
+        .collect();
     destinations.sort_by_key(|one| match one.state {
         Some(DestinationState::Held) => 0,
         Some(DestinationState::Failing) => 1,
         _ if one.failing_since.is_some() => 2,
         Some(DestinationState::Healthy) | None => 3,
     });
+    let count = destinations.len();
+    let shown = destinations.into_iter().skip(number_of_page * CARDS);
+    let at =
+        |page: usize| form::address("/destinations", parameters, &[("page", &page.to_string())]);
     html! {
         div.head { h1 { "Destinations" } small { (counted(found.len() as i64, "destination")) } }
-        @for destination in destinations.into_iter().take(CARDS) {
+        @if !q.is_empty() { p { a href="/destinations" { "All destinations" } } }
+        @for destination in shown.take(CARDS) {
             @let name = destination.facts.name.as_str();
             @let of_it = attempts.iter().filter(|one| one.attempt.destination == name).take(ATTEMPTS);
             (card(page, destination, &of_it.collect::<Vec<_>>()))
+        }
+        @if count > CARDS {
+            nav.head aria-label="Pages" {
+                @if number_of_page > 0 { a.btn rel="prev" href=(at(number_of_page - 1)) { "Before" } } @else { span {} }
+                @if (number_of_page + 1) * CARDS < count { a.btn rel="next" href=(at(number_of_page + 1)) { "More" } }
+            }
         }
     }
 }
@@ -80,8 +113,13 @@ fn card(page: &Page<'_>, destination: &Destination, attempts: &[&Attempted]) -> 
                 @if facts.operator { (fact("Role", "hears of trouble")) }
             }
             @if let Some(why) = destination.why.as_ref().filter(|_| shape != "ok") {
-                p.note.(shape) { (clip(why, 1000)) }
-                p { "Its alerts wait, and go out by themselves once it takes them." }
+                p.note.(shape) { (clip(why, WHY)) }
+                p {
+                    "Its alerts wait, and go out by themselves once it takes them."
+                    @if let Some(at) = &destination.next_attempt {
+                        " One is tried at " (page.when.clock(at)) ", " (page.when.until(at)) "."
+                    }
+                }
             }
             (tested::button(page, "destinations", &facts.name))
             @if !attempts.is_empty() {
@@ -95,9 +133,9 @@ fn card(page: &Page<'_>, destination: &Destination, attempts: &[&Attempted]) -> 
                                     td.nw role="cell" { (page.when.clock(&one.attempt.at)) }
                                     td role="cell" { (badge(&one.attempt.outcome)) }
                                     td.main role="cell" {
-                                        a href=(form::event(&one.request)) { (clip(one.title.as_deref().unwrap_or("(evicted)"), 150)) }
+                                        a href=(form::event(&one.request)) { (clip(one.title.as_deref().unwrap_or("(evicted)"), TITLE)) }
                                     }
-                                    td role="cell" { (said(&one.attempt)) }
+                                    td role="cell" { (said(&one.attempt, ANSWER)) }
                                 }
                             }
                         }

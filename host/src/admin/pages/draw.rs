@@ -22,6 +22,8 @@ const ATTEMPTS: usize = 200;
 const DONE: usize = 5;
 /// Rows of a list.
 const ROWS: (&str, &str) = ("limit", "25");
+/// Rows of each of two lists, whose rows say more.
+const FEWER: (&str, &str) = ("limit", "15");
 
 /// A page as it was drawn: its title, its entry in the navigation, and the part within the frame.
 type Found = (StatusCode, String, &'static str, Markup);
@@ -77,7 +79,7 @@ async fn find(desk: &Desk, asked: &Asked, page: &Page<'_>) -> Result<Found, Prob
         "/dead-letters" => {
             let query = |name: &str| {
                 let cursor = form::value(parameters, name);
-                let query = form::address("", &[], &[("cursor", cursor), ROWS]);
+                let query = form::address("", &[], &[("cursor", cursor), FEWER]);
                 query.trim_start_matches('?').to_owned().into_bytes()
             };
             let waiting = waiting::Waiting {
@@ -99,7 +101,7 @@ async fn find(desk: &Desk, asked: &Asked, page: &Page<'_>) -> Result<Found, Prob
                 .readers
                 .read(|history| history.attempted(ATTEMPTS))
                 .await?;
-            let content = destinations::draw(page, &found, &attempts);
+            let content = destinations::draw(page, parameters, &found, &attempts);
             ok("Destinations", "/destinations", content)
         }
         "/mutes" => {
@@ -144,7 +146,7 @@ async fn one(desk: &Desk, page: &Page<'_>, path: &str) -> Result<Found, Problem>
     let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
     if let Some(id) = path.strip_prefix("/events/") {
         let chain = api::find(desk, &decoded(id)).await?;
-        let (title, content) = event::draw(page, &chain);
+        let (title, content) = event::draw(page, &chain, &desk.sources());
         return Ok((StatusCode::OK, title, "/events", content));
     }
     if let Some(name) = path.strip_prefix("/sources/") {

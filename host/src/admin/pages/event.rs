@@ -1,22 +1,50 @@
 //! One event: did the page go out? The chain from the sender to the receipt.
 
 use maud::{Markup, html};
+use plugin_sdk::contract::Status;
 
 use super::words::{badge, clip, copied, counted, said, span};
 use super::{Page, form, waiting};
 use crate::admin::api::{Chain, Shown};
 use crate::config::OWN_SOURCE;
 use crate::recent::BODY_BYTES;
-use crate::store::{AlertRecord, AttemptRecord, RequestRecord, Traced};
+use crate::sources::Summary;
+use crate::store::{
+    AlertRecord, AttemptRecord, DeliveryRecord, Line, RequestRecord, SameKey, Traced,
+};
 
-/// The attempts that are shown at the beginning and at the end of many.
-const ENDS: usize = 3;
-/// The most attempts that are all shown.
-const MANY: usize = 8;
-/// The attempts between those ends that are shown.
-const BETWEEN: usize = 40;
-/// The alerts of a request that are shown; all of them are in the API.
+/// The alerts of a request that are shown, and their deliveries; all of them are in the API.
 const ALERTS: usize = 8;
+const DELIVERIES: usize = 16;
+/// The bytes of an answer that are shown.
+const ANSWER: usize = 200;
+
+/// The attempts that are shown of one delivery.
+#[derive(Debug, Clone, Copy)]
+struct Room {
+    /// The most that are all shown.
+    most: usize,
+    /// Those at the beginning and at the end of more,
+    ends: usize,
+    /// and those between.
+    between: usize,
+}
+
+impl Room {
+    /// The room of each of so many deliveries.
+    fn of(deliveries: usize) -> Self {
+        let [most, ends, between] = match deliveries {
+            0..=2 => [8, 3, 20],
+            3..=6 => [4, 1, 4],
+            _ => [2, 1, 0],
+        };
+        Self {
+            most,
+            ends,
+            between,
+        }
+    }
+}
 /// The alerts of a request that are shown with all they say.
 const WHOLE: usize = 2;
 /// The most marks on the line of time, and the shortest time that has one.
@@ -31,8 +59,8 @@ const MESSAGE: usize = 1500;
 const LABELS: usize = 12;
 const LONGEST_LABEL: usize = 100;
 
-/// Draws all that is known of an id, and returns its title.
-pub fn draw(page: &Page<'_>, chain: &Chain) -> (String, Markup) {
+/// Draws all that is known of an id, and returns its title. `sources` are those that are loaded.
+pub fn draw(page: &Page<'_>, chain: &Chain, sources: &[Summary]) -> (String, Markup) {
     let title = chain
         .requests
         .iter()
@@ -44,7 +72,7 @@ pub fn draw(page: &Page<'_>, chain: &Chain) -> (String, Markup) {
     let content = html! {
         nav aria-label="Breadcrumb" { a href="/events" { "Events" } " / " (clip(&chain.id, 100)) }
         h1 { (clip(&title, 300)) }
-        @for request in chain.requests.iter().take(REQUESTS) { (stored(page, request)) }
+        @for request in chain.requests.iter().take(REQUESTS) { (stored(page, request, sources)) }
         @if chain.requests.len() > REQUESTS {
             p {
                 "Other sources have the same id: "
@@ -56,9 +84,18 @@ pub fn draw(page: &Page<'_>, chain: &Chain) -> (String, Markup) {
     (title, content)
 }
 
-fn stored(page: &Page<'_>, request: &Shown) -> Markup {
+fn stored(page: &Page<'_>, request: &Shown, sources: &[Summary]) -> Markup {
     let record = &request.record;
+    let loaded = sources.iter().find(|one| *one.name == *record.source);
+    let is_loaded = loaded.map(|loaded| loaded.plugin_sha256 == record.plugin_sha256);
     let (shape, answer) = answer(page, request);
+    let mut deliveries = 0;
+    let alerts = record.alerts.iter().take_while(|alert| {
+        deliveries += alert.deliveries.len();
+        deliveries <= DELIVERIES
+    });
+    let alerts: Vec<_> = alerts.take(ALERTS).collect();
+    let room = Room::of(alerts.iter().map(|alert| alert.deliveries.len()).sum());
     html! {
         section.verdict.(shape) { h2.s.(shape) { (answer) } }
         div.two {
@@ -67,6 +104,9 @@ fn stored(page: &Page<'_>, request: &Shown) -> Markup {
                 (strip(page, record))
                 ol.chain {
                     (received(page, request))
+                    @if let Some(sender) = &record.sender {
+                        li.ok { h3 { "Proof" } p { (clip(&sender.proof(), 500)) } }
+                    }
                     li.(if record.state == "failed" { "bad" } else { "ok" }) {
                         h3 { "Plugin" }
                         p {
@@ -75,12 +115,19 @@ fn stored(page: &Page<'_>, request: &Shown) -> Markup {
                             @if record.duplicates > 0 { ", " (record.duplicates) " known already" }
                         }
                         @if let Some(reason) = &record.reason { p { (badge(&record.state)) ": " (clip(reason, 1000)) } }
-                        small { "sha256 " code { (record.plugin_sha256.get(..16).unwrap_or(&record.plugin_sha256)) "…" } }
+                        small {
+                            "sha256 " code { (record.plugin_sha256.get(..16).unwrap_or(&record.plugin_sha256)) "…" }
+                            @match is_loaded {
+                                Some(true) => ", the one loaded now",
+                                Some(false) => ", another one is loaded now",
+                                None => "",
+                            }
+                        }
                     }
-                    @for alert in record.alerts.iter().take(ALERTS) { (alert_chain(page, record.received_at.as_str(), alert)) }
-                    @if record.alerts.len() > ALERTS {
+                    @for alert in &alerts { (alert_chain(page, record.received_at.as_str(), alert, room)) }
+                    @if record.alerts.len() > alerts.len() {
                         li.idle {
-                            h3 { (counted((record.alerts.len() - ALERTS) as i64, "alert")) " more" }
+                            h3 { (counted((record.alerts.len() - alerts.len()) as i64, "alert")) " more" }
                             p { a href={ "/api/v1" (form::event(&record.id)) } { "All of them as JSON" } }
                         }
                     }
@@ -88,7 +135,10 @@ fn stored(page: &Page<'_>, request: &Shown) -> Markup {
             }
             div.col {
                 (waiting::actions(page, request))
-                @for alert in record.alerts.iter().take(WHOLE) { (facts(page, alert)) }
+                @for alert in record.alerts.iter().take(WHOLE) {
+                    (facts(page, alert))
+                    @if let Some(key) = &alert.same_key { (same_key(page, record, key)) }
+                }
                 (case(record))
             }
         }
@@ -146,7 +196,11 @@ fn received(page: &Page<'_>, request: &Shown) -> Markup {
         li.ok {
             span.at { (page.when.clock(&record.received_at)) "+0\u{a0}ms" }
             h3 { "Request" }
-            p { (record.method) " " code { (clip(&request.url, 500)) } ", " (request.body_bytes) " bytes, to source " (record.source) }
+            p { (record.method) " " code { (clip(&request.url, 500)) } ", " (request.body_bytes) " bytes"
+                @if let Some(client) = record.sender.as_ref().and_then(|sender| sender.client.as_ref()) { " from " (clip(client, 100)) }
+                ", to source " (record.source)
+            }
+            @if let Some(places) = record.redacted { p { small { "Masked in " (counted(places, "place")) " before it was stored" } } }
             small { "Request " code { (record.id) } }
             @match &record.evicted {
                 Some(evicted) => p { small { "URL, headers and body: " (evicted) } },
@@ -160,7 +214,8 @@ fn received(page: &Page<'_>, request: &Shown) -> Markup {
     }
 }
 
-fn alert_chain(page: &Page<'_>, received_at: &str, alert: &AlertRecord) -> Markup {
+fn alert_chain(page: &Page<'_>, received_at: &str, alert: &AlertRecord, room: Room) -> Markup {
+    let key = alert.same_key.as_ref();
     let rules: Vec<_> = alert.rules.iter().map(ToString::to_string).collect();
     html! {
         @if !rules.is_empty() {
@@ -191,44 +246,124 @@ fn alert_chain(page: &Page<'_>, received_at: &str, alert: &AlertRecord) -> Marku
             li.lane { div.head { h3 { "To " (delivery.destination) } (badge(&delivery.state)) }
                 @if let Some(other) = &delivery.fallback_for { p { small { "The fallback of " (other) ": " (delivery.fallback_reason.as_deref().unwrap_or_default()) } } }
             }
-            (tries(page, received_at, &attempts))
+            (tries(page, received_at, &attempts, room))
             @if delivery.state == "pending" {
-                li.wait {
-                    h3 { "Next" }
-                    p {
-                        @match &delivery.due_at {
-                            Some(due_at) => { "Tried at " (page.when.clock(due_at)) },
-                            None => "After the alert with the same key that is before it",
-                        }
-                    }
-                }
+                (next(page, delivery))
             }
             @if delivery.state == "dead" {
                 li.dead { h3 { "Dead letter" } p { "Rejected for good. It waits for a replay or a dismissal." } }
             }
         }
+        @if let Some((at, after)) = key.and_then(|key| key.resolves_at.as_ref().zip(key.resolve_after.as_ref()))
+            && alert.event.status == Status::Trigger && !alert.deliveries.is_empty() {
+            li.idle {
+                span.at { (page.when.clock(at)) (page.when.until(at)) }
+                h3 { "Resolves by itself" }
+                p { (after) " after the last event of its key (" code { "resolve_after" } ")" }
+            }
+        }
+    }
+}
+
+/// Draws when a delivery that waits is tried next.
+fn next(page: &Page<'_>, delivery: &DeliveryRecord) -> Markup {
+    let held_up = delivery.held_up.as_ref();
+    html! {
+        li.wait {
+            @let at = delivery.due_at.as_ref().filter(|at| page.when.since_ms(at).is_some_and(|ms| ms < 0));
+            @if let (Some(at), None) = (at, held_up) {
+                span.at { (page.when.clock(at)) (page.when.until(at)) }
+            }
+            h3 { "Next attempt" }
+            p {
+                @match (&delivery.due_at, held_up, at) {
+                    (None, ..) => "After the alert of the same key that waits before it",
+                    (_, Some(held_up), _) => {
+                        "Once " (delivery.destination) " takes alerts again: it is " (held_up.state) " since " (page.when.clock(&held_up.since)) ". "
+                        @match &held_up.next_attempt {
+                            Some(at) => { "One alert is tried at " (page.when.clock(at)) ", " (page.when.until(at)) "; the others follow." },
+                            None => "One alert is being tried; the others follow.",
+                        }
+                    },
+                    (_, None, Some(_)) => "It is tried then, if not before",
+                    (_, None, None) => "As soon as it is its turn",
+                }
+            }
+            @if let Some(why) = held_up.and_then(|held_up| held_up.why.as_ref()) { small { (clip(why, 500)) } }
+        }
+    }
+}
+
+/// Draws the events of a key, and whether it is open.
+fn same_key(page: &Page<'_>, request: &RequestRecord, key: &SameKey) -> Markup {
+    let all = [("source", &*key.source), ("key", &*key.key)];
+    let is_this = |line: &Line| line.request == request.id;
+    html! {
+        section.card {
+            div.head {
+                h2 { "Same key" }
+                a href=(form::address("/events", &[], &all)) {
+                    @if key.more { "All" } @else { (counted(key.events.len() as i64, "event")) }
+                }
+            }
+            p {
+                @match key.is_open {
+                    Some(true) => span.s.grp { "open: its newest event opens it" },
+                    Some(false) => span.s.ok { "resolved: its newest event resolves it" },
+                    None => span.s.idle { "its newest event is kept no longer" },
+                }
+                @if let Some(at) = &key.resolves_at { "; resolves by itself at " (page.when.clock(at)) }
+            }
+            table { tbody {
+                @for line in &key.events {
+                    tr {
+                        td.nw {
+                            @if is_this(line) { b { (page.when.clock(&line.received_at)) } }
+                            @else { a href=(form::event(&line.request)) { (page.when.clock(&line.received_at)) } }
+                        }
+                        td { (badge(&line.state)) }
+                        td {
+                            @match line.status {
+                                Some(Status::Trigger) => "opens",
+                                Some(Status::Resolve) => "resolves",
+                                None => "",
+                            }
+                            @if is_this(line) { " (this one)" }
+                            @if line.repeated > 0 { small { "repeated " (line.repeated) " times" } }
+                        }
+                    }
+                }
+            } }
+        }
     }
 }
 
 /// Draws the attempts at one destination; of many, the first and the last.
-fn tries(page: &Page<'_>, received_at: &str, attempts: &[&AttemptRecord]) -> Markup {
+fn tries(page: &Page<'_>, received_at: &str, attempts: &[&AttemptRecord], room: Room) -> Markup {
+    let Room {
+        most,
+        ends,
+        between,
+    } = room;
     let one = |number: usize| attempt(page, received_at, number + 1, attempts[number]);
     let count = attempts.len();
     html! {
-        @if count <= MANY {
+        @if count <= most {
             @for number in 0..count { (one(number)) }
         } @else {
-            @for number in 0..ENDS { (one(number)) }
+            @for number in 0..ends { (one(number)) }
             li.idle {
-                details {
-                    summary { (count - 2 * ENDS) " more attempts" @if count - 2 * ENDS > BETWEEN { ", the first " (BETWEEN) } }
-                    table { tbody { @for number in (ENDS..count - ENDS).take(BETWEEN) {
-                        @let attempt = attempts[number];
-                        tr { td.nw { (page.when.clock(&attempt.at)) } td { (badge(&attempt.outcome)) } td { (said(attempt)) } }
-                    } } }
+                @let more = count - 2 * ends;
+                @if between == 0 { p { (counted(more as i64, "more attempt")) } } @else {
+                    details {
+                        summary { (more) " more attempts" @if more > between { ", the first " (between) } }
+                        table { tbody { @for attempt in &attempts[ends..count - ends][..more.min(between)] {
+                            tr { td.nw { (page.when.clock(&attempt.at)) } td { (badge(&attempt.outcome)) } td { (said(attempt, ANSWER)) } }
+                        } } }
+                    }
                 }
             }
-            @for number in count - ENDS..count { (one(number)) }
+            @for number in count - ends..count { (one(number)) }
         }
     }
 }
@@ -248,7 +383,7 @@ fn attempt(page: &Page<'_>, received_at: &str, number: usize, attempt: &AttemptR
                 p { (clip(attempt.said.as_deref().unwrap_or_default(), 500)) }
             } @else {
                 h3 { "Attempt " (number) ": " (attempt.outcome) }
-                p { (said(attempt)) }
+                p { (said(attempt, ANSWER)) }
             }
             @if let Some(receipt) = attempt.receipt.as_ref().filter(|receipt| !receipt.is_empty()) {
                 p { "Receipt " b { (clip(receipt, 200)) } }

@@ -104,7 +104,7 @@ fn filter(parameters: &[(String, String)], counts: &[Count], sources: &[String])
                         }
                     }
                 }
-                @for name in ["state", "until", "group", "mute"] {
+                @for name in ["key", "state", "until", "group", "mute"] {
                     @if !value(name).is_empty() { input type="hidden" name=(name) value=(value(name)); }
                 }
                 @for (_, label) in labels() { input type="hidden" name="label" value=(label); }
@@ -123,7 +123,7 @@ fn filter(parameters: &[(String, String)], counts: &[Count], sources: &[String])
                 @for (_, label) in labels() {
                     li { (removable(&form::without_label("/events", parameters, label), label)) }
                 }
-                @for name in ["group", "mute", "until"] {
+                @for name in ["key", "group", "mute", "until"] {
                     @if !value(name).is_empty() {
                         li { (removable(&with(&[(name, ""), ("cursor", "")]), &format!("{name} {}", value(name)))) }
                     }

@@ -17,6 +17,14 @@ pub fn value<'p>(parameters: &'p [(String, String)], name: &str) -> &'p str {
     found.map_or("", |(_, value)| value)
 }
 
+/// Returns the number of the page of a list that is asked for, from 0.
+pub fn number_of_page(parameters: &[(String, String)]) -> usize {
+    value(parameters, "page")
+        .parse::<u16>()
+        .unwrap_or_default()
+        .into()
+}
+
 /// Returns these parameters as the query of a list, without those of an action's outcome.
 pub fn query(parameters: &[(String, String)]) -> Vec<u8> {
     let kept = parameters.iter();

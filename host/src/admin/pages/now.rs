@@ -350,7 +350,7 @@ fn troubles(page: &Page<'_>, now: &Now) -> Vec<Trouble> {
                 .clone()
                 .or(destination.since.clone()),
             text: format!("{}. {waits}", clip(why.trim_end_matches('.'), 400)),
-            link: (format!("/destinations#{name}"), format!("Open {name}")),
+            link: (super::destinations::address(name), format!("Open {name}")),
         });
     }
     for source in now.sources.iter().filter(|source| source.missed_heartbeat) {
@@ -546,7 +546,7 @@ fn destinations(page: &Page<'_>, destinations: &[Destination]) -> Markup {
                         @let (shape, word) = super::destinations::state(destination);
                         tr {
                             td {
-                                a.s.(shape) href={ "/destinations#" (destination.facts.name) } { (destination.facts.name) }
+                                a.s.(shape) href=(super::destinations::address(&destination.facts.name)) { (destination.facts.name) }
                                 small { (word) }
                             }
                             td.num {

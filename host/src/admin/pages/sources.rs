@@ -19,7 +19,7 @@ const UNKNOWN: usize = 15;
 /// Draws the list: what is in trouble comes first.
 pub fn draw(page: &Page<'_>, parameters: &[(String, String)], found: &Sources) -> Markup {
     let q = form::value(parameters, "q").to_lowercase();
-    let number_of_page: usize = form::value(parameters, "page").parse().unwrap_or_default();
+    let number_of_page = form::number_of_page(parameters);
     let all = &found.sources;
     let mut sources: Vec<&SourceState> = all
         .iter()

@@ -8,6 +8,9 @@ use super::{Page, form};
 use crate::admin::api::{Act, Affected, Audited, Done, Listed, Paged, Shown};
 use crate::store::RequestRecord;
 
+/// The destinations that are shown of those that rejected an alert, and the bytes of an answer.
+const REJECTIONS: usize = 3;
+const ANSWER: usize = 150;
 /// The requests whose effect is shown before an action.
 const EFFECTS: usize = 100;
 
@@ -74,9 +77,10 @@ fn list(page: &Page<'_>, what: &str, found: &Paged<Listed>, name: &str, empty: &
                                     }
                                     td role="cell" {
                                         @if is_dead {
-                                            @for attempt in &row.rejected_by {
-                                                span.s.dead { (attempt.destination) } " " (said(attempt))
+                                            @for attempt in row.rejected_by.iter().take(REJECTIONS) {
+                                                span.s.dead { (attempt.destination) } " " (said(attempt, ANSWER))
                                             }
+                                            @if row.rejected_by.len() > REJECTIONS { " and " (row.rejected_by.len() - REJECTIONS) " more" }
                                         } @else { (clip(&line.title, 300)) }
                                     }
                                     td.nw role="cell" { (page.when.clock(&line.received_at)) }

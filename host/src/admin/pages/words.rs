@@ -70,6 +70,14 @@ impl When {
         html! { time datetime=(at) { (span(ms)) " ago" } }
     }
 
+    /// Returns how far ahead a time is.
+    pub fn until(&self, time: &str) -> String {
+        match self.since_ms(time) {
+            Some(ms) if ms < 0 => format!("in {}", span(-ms)),
+            _ => "now".to_owned(),
+        }
+    }
+
     /// Returns the time of the page: Unix milliseconds.
     pub fn now_ms(&self) -> i64 {
         self.now.as_millisecond()
@@ -140,15 +148,15 @@ pub fn clip(text: &str, most: usize) -> Cow<'_, str> {
     text.into()
 }
 
-/// Returns what a destination answered, in a sentence.
-pub fn said(attempt: &AttemptRecord) -> Markup {
+/// Returns what a destination answered, in a sentence, with at most so many bytes of its words.
+pub fn said(attempt: &AttemptRecord, most: usize) -> Markup {
     let ms = attempt.duration_us / 1000;
     html! {
         @match attempt.status {
             Some(status) => { (status) " after " (span(ms)) }
             None => { "No answer within " (span(ms)) }
         }
-        @if let Some(said) = attempt.said.as_ref().filter(|said| !said.is_empty()) { ": " q { (clip(said, 300)) } }
+        @if let Some(said) = attempt.said.as_ref().filter(|said| !said.is_empty()) { ": " q { (clip(said, most)) } }
     }
 }
 

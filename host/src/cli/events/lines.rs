@@ -24,6 +24,9 @@ pub struct Wanted {
     /// Only this source
     #[arg(long, value_name = "NAME")]
     pub source: Option<String>,
+    /// Only alerts of this key; of a source, named with --source
+    #[arg(long, value_name = "KEY", requires = "source")]
+    key: Option<String>,
     /// Only this state: pending, delivered, dead, failed, rejected, ignored, grouped, muted or
     /// dismissed. The last rejected and ignored requests of each source are in the memory of the
     /// gateway that runs, which is asked for them
@@ -70,6 +73,21 @@ pub enum Lines {
     },
 }
 
+/// The place to which the lines of a gateway were looked at.
+#[derive(Debug, Default)]
+pub struct Mark(Option<i64>);
+
+/// The lines that are among the newest in any case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Whole {
+    /// All that are wanted.
+    All,
+    /// Those received at this time or later: RFC 3339.
+    Since(String),
+    /// None for certain: the search has found nothing yet.
+    Unknown,
+}
+
 /// The newest lines.
 #[derive(Debug, Default)]
 pub struct Newest {
@@ -109,6 +127,7 @@ impl Wanted {
             data_dir: store.folder().to_owned(),
             filter: Box::new(Filter {
                 source: self.source.clone(),
+                key: self.key.clone(),
                 state: self.state,
                 group: self.group.clone(),
                 mute: self.mute,
@@ -145,6 +164,7 @@ impl Wanted {
             self.state,
             Some(ListedState::Rejected | ListedState::Ignored)
         ) && self.group.is_none()
+            && self.key.is_none()
             && self.mute.is_none()
             && self.priority.is_none()
             && self.labels.is_empty()
@@ -156,6 +176,7 @@ impl Wanted {
         let state = self.state.map(|state| state.as_str().to_owned());
         let all = [
             ("source", self.source.clone()),
+            ("key", self.key.clone()),
             ("state", state),
             ("group", self.group.clone()),
             ("mute", mute),
@@ -224,6 +245,69 @@ impl Lines {
                 })
             }
         }
+    }
+
+    /// Returns the lines that are newer than at the last look, and those of the `watched` newest
+    /// requests, which may have changed: at most `limit` of them, the newest first. So a look at a
+    /// large store costs no more than one at a small one; the first finds the newest that there are.
+    ///
+    /// # Errors
+    /// As [`Self::newest`].
+    pub async fn news(
+        &mut self,
+        wanted: &Wanted,
+        mark: &mut Mark,
+        watched: usize,
+        limit: usize,
+    ) -> Result<(Vec<Line>, Whole), Failure> {
+        let is_first = mark.0.is_none();
+        let mut whole = Whole::All;
+        match self {
+            Self::Here {
+                history, filter, ..
+            } => {
+                let top = history
+                    .place_behind(0)?
+                    .map_or(i64::MIN, |(place, _)| place);
+                filter.from = match (mark.0, history.place_behind(watched)?) {
+                    (Some(before), Some((place, at))) => {
+                        whole = Whole::Since(at);
+                        Some(place.min(before))
+                    }
+                    _ => None,
+                };
+                mark.0 = Some(top);
+            }
+            Self::There {
+                client, parameters, ..
+            } if !is_first => {
+                let (rows, more) =
+                    remote::first::<Row>(client, "events", parameters, limit).await?;
+                return Ok(self.first_page(rows, more));
+            }
+            Self::There { .. } => mark.0 = Some(0),
+        }
+        let newest = self.newest(wanted, limit).await?;
+        if newest.is_cut
+            && let Some(last) = newest.lines.last()
+        {
+            whole = Whole::Since(last.received_at.clone());
+        }
+        Ok((newest.lines, whole))
+    }
+
+    /// Returns the wanted lines of a first page, and how far they are all there are.
+    fn first_page(&self, rows: Vec<Row>, more: bool) -> (Vec<Line>, Whole) {
+        let last = rows.last().map(|row| row.line.received_at.clone());
+        let whole = match (more, last) {
+            (false, _) => Whole::All,
+            (true, Some(at)) => Whole::Since(at),
+            (true, None) => Whole::Unknown,
+        };
+        let traced = matches!(self, Self::There { traced: true, .. });
+        let is_wanted = |row: &Row| traced || row.trace.is_none();
+        let rows = rows.into_iter().filter(is_wanted);
+        (rows.map(|row| row.line).collect(), whole)
     }
 }
 

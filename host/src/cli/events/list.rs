@@ -21,6 +21,7 @@ use crate::store::Line;
   alert-gateway events list --state rejected --source twilio-prod
   alert-gateway events list --priority critical --label error_code=30006 --text \"voice server\"
   alert-gateway events list --group group/error_code=30006
+  alert-gateway events list --source alertmanager --key HighLatency
   alert-gateway events list --json | jq -r .event_id
   alert-gateway events list --remote https://gateway.example.com:9090 --token-file token.txt")]
 pub struct List {
@@ -146,6 +147,7 @@ mod tests {
             request: "r".to_owned(),
             event_id: Some("NO1\u{1b}[2J".to_owned()),
             priority: None,
+            status: None,
             title: title.to_owned(),
             repeated: 0,
             last_at: None,

@@ -1,10 +1,22 @@
 //! The memory of the gateway that runs on this machine: the last requests that it rejected or
-//! ignored, which leave nothing in the store.
+//! ignored, which leave nothing in the store; and the destinations that take nothing now.
 
 use std::path::Path;
 
+use serde::Deserialize;
+use serde_json::Value;
+
 use crate::gateway::control::{Answer, NoAnswer, Question, ask};
-use crate::store::Traced;
+use crate::health::{DestinationState, HeldUp};
+use crate::store::{RequestRecord, Traced};
+
+/// A destination, as the gateway that runs tells it.
+#[derive(Deserialize)]
+struct Destination {
+    name: String,
+    #[serde(flatten)]
+    health: HeldUp,
+}
 
 /// Asks the gateway that runs with this data directory for them.
 ///
@@ -14,5 +26,34 @@ pub async fn traced(data_dir: &Path) -> Result<Vec<Traced>, NoAnswer> {
     match ask(data_dir, &Question::Traced).await? {
         Answer::Traced { requests } => Ok(requests),
         _ => Err(NoAnswer::Stopped),
+    }
+}
+
+/// Tells the deliveries that wait for a destination that takes no alert now. Where no gateway
+/// answers, none is known.
+pub async fn add_held_up(data_dir: &Path, requests: &mut [RequestRecord]) {
+    let alerts = requests.iter_mut().flat_map(|request| &mut request.alerts);
+    let deliveries = alerts.flat_map(|alert| &mut alert.deliveries);
+    let mut waiting: Vec<_> = deliveries.filter(|one| one.state == "pending").collect();
+    if waiting.is_empty() {
+        return;
+    }
+    let Ok(Answer::Looked { mut state }) = ask(data_dir, &Question::Look { events: 1 }).await
+    else {
+        return;
+    };
+    let Value::Array(all) = state["destinations"].take() else {
+        return;
+    };
+    for destination in all {
+        // One that was never tried has no state.
+        let Ok(Destination { name, health }) = serde_json::from_value(destination) else {
+            continue;
+        };
+        if health.state != DestinationState::Healthy.as_str() {
+            for delivery in waiting.iter_mut().filter(|one| one.destination == name) {
+                delivery.held_up = Some(health.clone());
+            }
+        }
     }
 }

@@ -8,17 +8,22 @@ use clap::Args;
 use jiff::tz::TimeZone;
 
 use super::super::{Failure, Outcome, Place, block_on, plain};
-use super::lines::{Lines, Wanted};
+use super::lines::{Lines, Mark, Wanted, Whole};
 use super::list::cells;
 use crate::store::Line;
 
 /// The interval between two looks at the store.
 const EVERY: Duration = Duration::from_millis(500);
-/// The newest events that are looked at: one that is older changes its state unseen.
+/// The newest requests that are looked at again each time: an event that is older changes its state
+/// unseen.
 const WATCHED: usize = 1_000;
+/// The most events that are printed after one look.
+const LIMIT: usize = 10_000;
 /// The same for another gateway, which has to answer each time.
 const EVERY_THERE: Duration = Duration::from_secs(2);
-const WATCHED_THERE: usize = 199;
+const LIMIT_THERE: usize = 199;
+/// The events whose states are remembered.
+const REMEMBERED: usize = 20_000;
 
 /// The arguments of `events tail`.
 #[derive(Debug, Args)]
@@ -42,18 +47,25 @@ pub struct Tail {
 
 /// Prints events until it is interrupted.
 pub fn tail(what: &Tail) -> Outcome {
-    let lines = what.wanted.open(&what.place)?;
+    let mut lines = what.wanted.open(&what.place)?;
     let zone = TimeZone::system();
     let mut seen = Seen::default();
     block_on(async {
         what.wanted.is_known(&what.place, &lines).await?;
-        let (watched, every) = match lines {
-            Lines::Here { .. } => (WATCHED, EVERY),
-            Lines::There { .. } => (WATCHED_THERE, EVERY_THERE),
+        let (limit, every) = match lines {
+            Lines::Here { .. } => (LIMIT, EVERY),
+            Lines::There { .. } => (LIMIT_THERE, EVERY_THERE),
         };
+        let mut mark = Mark::default();
         loop {
-            let newest = lines.newest(&what.wanted, watched).await?;
-            let fresh = seen.news(newest.lines, what.lines);
+            // The first look finds so many as are printed or watched.
+            let limit = if seen.begun {
+                limit
+            } else {
+                limit.min(WATCHED.max(what.lines))
+            };
+            let (newest, whole) = lines.news(&what.wanted, &mut mark, WATCHED, limit).await?;
+            let fresh = seen.news(newest, &whole, what.lines);
             let mut out = std::io::stdout().lock();
             for line in &fresh {
                 if what.json {
@@ -75,36 +87,63 @@ pub fn tail(what: &Tail) -> Outcome {
     })
 }
 
-/// A line's request and event.
-type Key = (String, Option<String>);
+/// A line's time of receipt, request and event.
+type Key = (String, String, Option<String>);
 
-/// Returns what tells a line from all others.
+/// Returns what tells a line from all others. RFC 3339 in UTC sorts like time.
 fn key(line: &Line) -> Key {
-    (line.request.clone(), line.event_id.clone())
+    (
+        line.received_at.clone(),
+        line.request.clone(),
+        line.event_id.clone(),
+    )
 }
 
 /// The events that were printed, with their states: those of the newest lines alone.
 #[derive(Debug, Default)]
 struct Seen {
     states: BTreeMap<Key, String>,
+    /// The newest that was forgotten, to make room.
+    forgotten: Option<Key>,
     begun: bool,
 }
 
 impl Seen {
     /// Returns the lines that are new, or have another state than before, oldest first. Of the
-    /// first ones, only the `first` newest.
-    fn news(&mut self, lines: Vec<Line>, first: usize) -> Vec<Line> {
-        let states: BTreeMap<_, _> = lines
+    /// first ones, only the `first` newest. What is missing among the `whole` of them is forgotten:
+    /// it is news if it comes back.
+    fn news(&mut self, lines: Vec<Line>, whole: &Whole, first: usize) -> Vec<Line> {
+        let found: BTreeMap<_, _> = lines
             .iter()
             .map(|line| (key(line), line.state.clone()))
             .collect();
-        let is_new = |line: &Line| self.states.get(&key(line)) != Some(&line.state);
+        let is_new = |line: &Line| {
+            let key = key(line);
+            self.states.get(&key) != Some(&line.state)
+                && self
+                    .forgotten
+                    .as_ref()
+                    .is_none_or(|forgotten| key > *forgotten)
+        };
         let mut fresh: Vec<_> = lines.into_iter().filter(is_new).collect();
         if !self.begun {
             fresh.truncate(first);
         }
         self.begun = true;
-        self.states = states;
+        self.states.retain(|key, _| {
+            let is_among = match whole {
+                Whole::All => true,
+                Whole::Since(at) => key.0 >= *at,
+                Whole::Unknown => false,
+            };
+            !is_among || found.contains_key(key)
+        });
+        self.states.extend(found);
+        while self.states.len() > REMEMBERED
+            && let Some((oldest, _)) = self.states.pop_first()
+        {
+            self.forgotten = Some(oldest);
+        }
         fresh.reverse();
         fresh
     }
@@ -123,6 +162,7 @@ mod tests {
             state: state.to_owned(),
             event_id: None,
             priority: None,
+            status: None,
             title: String::new(),
             repeated: 0,
             last_at: None,
@@ -136,7 +176,7 @@ mod tests {
         let mut seen = Seen::default();
         let mut told = |lines: &[(i64, &str)], first| -> Vec<i64> {
             let lines = lines.iter().map(|(place, state)| line(*place, state));
-            let news = seen.news(lines.collect(), first);
+            let news = seen.news(lines.collect(), &Whole::All, first);
             news.iter().map(|line| line.place).collect()
         };
         assert_eq!(
@@ -159,5 +199,22 @@ mod tests {
             ),
             [3, 4, 5]
         );
+    }
+
+    #[test]
+    fn line_is_told_again_only_where_it_was_surely_gone() {
+        let mut seen = Seen::default();
+        let at = |place: i64| Line {
+            received_at: place.to_string(),
+            ..line(place, "dead")
+        };
+        let mut told = |places: &[i64], whole: Whole| {
+            let lines = places.iter().copied().map(at);
+            seen.news(lines.collect(), &whole, 9).len()
+        };
+        assert_eq!(told(&[3, 2, 1], Whole::All), 3);
+        assert_eq!(told(&[], Whole::Unknown), 0);
+        assert_eq!(told(&[3], Whole::Since("2".to_owned())), 0);
+        assert_eq!(told(&[3, 2, 1], Whole::All), 1, "2 was gone, and 1 unknown");
     }
 }

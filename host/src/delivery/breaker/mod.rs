@@ -137,6 +137,12 @@ impl CircuitBreaker {
             .filter(|&probe| probe > now)
     }
 
+    /// Returns the time of the next probe, while the breaker is open and none is under way.
+    pub fn next_probe(&self) -> Option<Instant> {
+        let open = self.open.as_ref().filter(|open| !open.half_open);
+        open.map(|open| open.next_probe)
+    }
+
     /// Returns the longest wait between two attempts at a destination that accepts nothing, for a
     /// probe as well as for an alert.
     pub fn longest_wait(&self, now: Instant) -> Duration {

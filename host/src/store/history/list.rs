@@ -20,10 +20,12 @@ use crate::store::ids::{
     ALERTS_PER_REQUEST, DELIVERIES_PER_ALERT, StoredEventId, delivery_ids, request_id,
     request_id_text,
 };
-use crate::store::request::rank;
+use crate::store::request::{ordering_key, rank};
 
 /// Rows of a window: some milliseconds' worth.
 const WINDOW: i64 = 500;
+/// The same where a row costs no more than a look at its key.
+const KEYED_WINDOW: i64 = 5_000;
 /// The most by which the order of acceptance may differ from the order of receipt, because the
 /// machine's clock was set: a filter by time looks as far beyond its bounds.
 const CLOCK_SLACK_MS: i64 = 24 * 60 * 60 * 1000;
@@ -42,6 +44,8 @@ pub(super) enum Walk {
     Deliveries(&'static str),
     /// A table of what became of some alerts, by their ids.
     Alerts(&'static str),
+    /// All alerts, by their ids: those of one key have no index.
+    Keyed,
 }
 
 impl Walk {
@@ -54,6 +58,7 @@ impl Walk {
             Some(ListedState::Muted) => Self::Alerts("muted"),
             _ if filter.group.is_some() => Self::Alerts("members"),
             _ if filter.mute.is_some() => Self::Alerts("muted"),
+            _ if filter.key.is_some() => Self::Keyed,
             _ => Self::Requests,
         }
     }
@@ -63,7 +68,7 @@ impl Walk {
         match self {
             Self::Requests | Self::Failed => place.saturating_sub(1).div_euclid(PER_REQUEST),
             Self::Deliveries(_) => place.saturating_mul(PER_ALERT).saturating_sub(1),
-            Self::Alerts(_) => place.saturating_sub(1),
+            Self::Alerts(_) | Self::Keyed => place.saturating_sub(1),
         }
     }
 
@@ -72,20 +77,21 @@ impl Walk {
         match self {
             Self::Requests | Self::Failed => key.saturating_mul(PER_REQUEST),
             Self::Deliveries(_) => key.div_euclid(PER_ALERT),
-            Self::Alerts(_) => key,
+            Self::Alerts(_) | Self::Keyed => key,
         }
     }
 
     /// Returns the least key of the window that ends with `last`; none where it is the last one.
     fn window(self, connection: &Connection, last: i64) -> Result<Option<i64>, StoreError> {
-        let (key, rows) = match self {
-            Self::Requests => ("seq", "requests WHERE TRUE".to_owned()),
-            Self::Failed => ("seq", "requests WHERE state = 'failed'".to_owned()),
-            Self::Deliveries(table) => ("id", format!("{table} WHERE TRUE")),
-            Self::Alerts(table) => ("alert", format!("{table} WHERE TRUE")),
+        let (key, rows, window) = match self {
+            Self::Requests => ("seq", "requests WHERE TRUE".to_owned(), WINDOW),
+            Self::Failed => ("seq", "requests WHERE state = 'failed'".to_owned(), WINDOW),
+            Self::Deliveries(table) => ("id", format!("{table} WHERE TRUE"), WINDOW),
+            Self::Alerts(table) => ("alert", format!("{table} WHERE TRUE"), WINDOW),
+            Self::Keyed => ("id", "alerts WHERE TRUE".to_owned(), KEYED_WINDOW),
         };
         let sql = format!(
-            "SELECT {key} FROM {rows} AND {key} <= ? ORDER BY {key} DESC LIMIT 1 OFFSET {WINDOW}"
+            "SELECT {key} FROM {rows} AND {key} <= ? ORDER BY {key} DESC LIMIT 1 OFFSET {window}"
         );
         let first = connection
             .prepare_cached(&sql)?
@@ -106,7 +112,7 @@ impl Walk {
                 format!("CASE WHEN {BARE} THEN r.seq * 1024 ELSE ifnull(a.id, r.seq * 1024) END")
             }
             Self::Failed => "r.seq * 1024".to_owned(),
-            Self::Deliveries(_) | Self::Alerts(_) => "a.id".to_owned(),
+            Self::Deliveries(_) | Self::Alerts(_) | Self::Keyed => "a.id".to_owned(),
         }
     }
 
@@ -131,6 +137,9 @@ impl Walk {
                 "(SELECT alert FROM {table} WHERE alert BETWEEN ?1 AND ?2) walked
                  CROSS JOIN alerts a ON a.id = walked.alert JOIN requests r ON r.seq = a.id / 1024"
             ),
+            Self::Keyed => "(SELECT * FROM alerts WHERE id BETWEEN ?1 AND ?2) a
+                 CROSS JOIN requests r ON r.seq = a.id / 1024"
+                .to_owned(),
         }
     }
 }
@@ -209,6 +218,10 @@ pub(super) fn narrowed(filter: &Filter, source: Option<i64>) -> (Vec<String>, Ve
     if let Some(source) = source {
         let source = bind(source.into());
         conditions.push(format!("(r.source = {source} OR a.source = {source})"));
+    }
+    if let (Some(key), Some(source)) = (&filter.key, &filter.source) {
+        let key = bind(ordering_key(source, key).into());
+        conditions.push(format!("a.ordering_key = {key}"));
     }
     if let Some(priority) = filter.priority {
         conditions.push(format!("a.priority = {}", bind(rank(priority).into())));
@@ -421,10 +434,10 @@ impl<'a> Listing<'a> {
         }
     }
 
-    /// Reads the lines of a window that have a place before `place`, up to one more than the limit.
-    fn window(&mut self, first: i64, last: i64, place: i64) -> Result<(), StoreError> {
+    /// Reads the lines of a window that have a place before `before`, up to one more than the limit.
+    fn window(&mut self, first: i64, last: i64, before: i64) -> Result<(), StoreError> {
         let limit = (self.filter.limit as i64).saturating_add(1);
-        let window = [first, last, place, limit].map(Value::from);
+        let window = [first, last, before, limit].map(Value::from);
         let mut statement = self.connection.prepare_cached(&self.sql)?;
         let mut rows =
             statement.query(params_from_iter(window.iter().chain(self.values.iter())))?;
@@ -433,6 +446,8 @@ impl<'a> Listing<'a> {
                 break;
             }
             let (mut line, event) = line(row)?;
+            let is_wanted =
+                |place| place < before && self.filter.from.is_none_or(|from| place >= from);
             let bare = row.get::<_, Option<bool>>(11)? == Some(true) && self.filter.state.is_none();
             let beside = if bare && self.filter.source.as_ref() != Some(&line.source) {
                 let seq: i64 = row.get(13)?;
@@ -442,6 +457,7 @@ impl<'a> Listing<'a> {
                     state: row.get(4)?,
                     event_id: None,
                     priority: None,
+                    status: None,
                     title: without_alert(row)?,
                     repeated: 0,
                     last_at: None,
@@ -450,14 +466,14 @@ impl<'a> Listing<'a> {
             } else {
                 None
             };
-            if line.place < place && self.fits(&line, event.as_ref()) {
+            if is_wanted(line.place) && self.fits(&line, event.as_ref()) {
                 if line.event_id.is_some() {
                     line.receipts = receipts(self.connection, line.place)?;
                 }
                 self.lines.push(line);
             }
             if let Some(beside) = beside
-                && beside.place < place
+                && is_wanted(beside.place)
                 && self.fits(&beside, None)
             {
                 self.lines.push(beside);
@@ -535,7 +551,8 @@ impl<'a> Windows<'a> {
             return Ok(None);
         };
         self.place = self.walk.place(first);
-        let is_over = is_before_all(self.connection, self.filter, self.place)?;
+        let is_over = self.filter.from.is_some_and(|from| self.place <= from)
+            || is_before_all(self.connection, self.filter, self.place)?;
         Ok((!is_over).then_some(self.place))
     }
 }
@@ -645,6 +662,10 @@ fn line(row: Row<'_>) -> rusqlite::Result<(Line, Option<Alert>)> {
         request: request_id_text(row.get_ref(5)?.as_blob()?),
         event_id: event.as_ref().map(|event| event.event_id.clone()),
         priority: rank.map(priority),
+        status: event
+            .as_ref()
+            .filter(|_| !is_missing)
+            .map(|event| event.status),
         title,
         repeated: row.get::<_, Option<i64>>(15)?.unwrap_or_default(),
         last_at: row.get::<_, Option<i64>>(16)?.map(rfc3339),

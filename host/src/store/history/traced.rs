@@ -38,6 +38,7 @@ impl Traced {
             request: self.trace.request.clone(),
             event_id: None,
             priority: None,
+            status: None,
             title: self.trace.reason.clone(),
             repeated: 0,
             last_at: None,

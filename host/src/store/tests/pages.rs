@@ -210,14 +210,6 @@ async fn job_asked_for_twice_is_listed_and_audited_once() {
     bench.append("a", 1, &[("1", "1")]).await;
     bench.settle("1", rejected()).await;
     let seq = bench.find("1").seq;
-    let entry = |about: &str| Entry {
-        at_ms: 5,
-        who: "kim".into(),
-        origin: "192.0.2.1".into(),
-        action: "replay".into(),
-        about: about.into(),
-        why: None,
-    };
     let target = vec![JobTarget::request(seq)];
     for (kind, expected) in [
         (JobKind::Replay, 1),
@@ -226,7 +218,7 @@ async fn job_asked_for_twice_is_listed_and_audited_once() {
     ] {
         let asked = bench
             .store
-            .ask_for(kind, target.clone(), entry("1"))
+            .ask_for(kind, target.clone(), asked(5))
             .await
             .unwrap();
         assert_eq!(asked, expected);
@@ -299,4 +291,82 @@ fn no_list_looks_at_more_than_its_window() {
         }
     }
     drop((store, closing));
+}
+
+#[tokio::test(start_paused = true)]
+async fn list_of_a_key_finds_its_events_page_by_page() {
+    let mut bench = Bench::new().await;
+    for request in 0..6 {
+        let events: Vec<_> = (0..1000)
+            .map(|number| (format!("{request}-{number}"), (number % 500).to_string()))
+            .collect();
+        let events: Vec<_> = events.iter().map(|(id, key)| (&**id, &**key)).collect();
+        bench.append("a", request + 1, &events).await;
+    }
+    bench.append("b", 7, &[("other", "7")]).await;
+    let history = bench.store.history().unwrap();
+    for (patience, limit) in [(None, 100), (None, 5), (Some(Duration::ZERO), 5)] {
+        let mut filter = Filter {
+            source: Some("a".to_owned()),
+            key: Some("7".to_owned()),
+            since_ms: i64::MIN,
+            limit,
+            patience,
+            ..Filter::default()
+        };
+        let mut found = Vec::new();
+        loop {
+            let page = history.page(&filter).unwrap();
+            found.extend(page.lines.into_iter().filter_map(|line| line.event_id));
+            filter.before = page.next;
+            if page.next.is_none() {
+                break;
+            }
+        }
+        let expected = (0..6).rev();
+        let expected = expected.flat_map(|request| [507, 7].map(|n| format!("{request}-{n}")));
+        assert_eq!(found, expected.collect::<Vec<_>>(), "{patience:?} {limit}");
+    }
+    let counts = history
+        .counts(&Filter {
+            source: Some("a".to_owned()),
+            key: Some("7".to_owned()),
+            since_ms: i64::MIN,
+            ..Filter::default()
+        })
+        .unwrap();
+    assert_eq!((counts[0].state, counts[0].events), (None, 12));
+}
+
+#[tokio::test(start_paused = true)]
+async fn list_ends_at_the_place_from_which_it_is_wanted() {
+    let mut bench = Bench::new().await;
+    let history = bench.store.history().unwrap();
+    assert_eq!(history.place_behind(0).unwrap(), None);
+    for number in 0..1200 {
+        let id = format!("{number}");
+        bench.append("a", 1, &[(&id, &id)]).await;
+    }
+    let (place, at) = history.place_behind(2).unwrap().unwrap();
+    assert_eq!(at, crate::clock::rfc3339(1));
+    let filter = Filter {
+        from: Some(place),
+        limit: 100,
+        since_ms: i64::MIN,
+        ..Filter::default()
+    };
+    let page = history.page(&filter).unwrap();
+    let found: Vec<_> = page.lines.iter().map(|line| line.title.clone()).collect();
+    assert_eq!((found.len(), page.next), (3, None), "{found:?}");
+    let rare = Filter {
+        text: Some("1197".to_owned()),
+        ..filter.clone()
+    };
+    assert_eq!(history.page(&rare).unwrap().lines.len(), 1);
+    let older = Filter {
+        text: Some("1196".to_owned()),
+        ..filter
+    };
+    assert_eq!(history.page(&older).unwrap().lines.len(), 0);
+    assert_eq!(history.place_behind(1200).unwrap(), None);
 }

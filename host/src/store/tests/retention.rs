@@ -40,6 +40,7 @@ impl Bench {
     async fn append_large(&mut self, bytes: usize, reading: Reading) -> Appended {
         let request = NewRequest {
             redacted: None,
+            sender: None,
             body: vec![0; bytes].into(),
             ..self.request("a", LATE)
         };
@@ -317,6 +318,7 @@ async fn failed_requests_that_nobody_proved_are_bounded() {
     for bounds in [(3, 1_000_000), (99, 4000)] {
         let request = NewRequest {
             redacted: None,
+            sender: None,
             body: vec![0; 1000].into(),
             ..bench.request("a", LATE)
         };

@@ -144,9 +144,10 @@ fn request_is_read_back_as_it_was_kept() {
             headers: "[]".to_owned(),
             body: Bytes::new(),
             plugin: PluginId(3),
-            redacted: Some(RedactedRequest {
-                places: 1,
-                proved: Some("{}".to_owned()),
+            redacted: Some(1),
+            sender: Some(Sender {
+                token: Some(2),
+                ..Sender::default()
             }),
         };
         let kept = serde_json::to_string(&(&request, &reading)).unwrap();
