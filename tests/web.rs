@@ -551,6 +551,98 @@ async fn long_lists_and_texts_stay_within_the_size_of_a_page() {
 }
 
 #[tokio::test]
+async fn full_pages_stay_within_the_size_of_a_page() {
+    let itoc360 = Itoc360::alertmanager().await;
+    let long = "<&\"".repeat(200);
+    let said = long.clone();
+    itoc360.answers(move |_| Reply::error(422, &said));
+    let name = |number: usize| format!("destination-of-a-long-name-{number:02}");
+    let mut setup = Setup::new(&itoc360).gateway(&format!("admin_token = \"{TOKEN}\""));
+    for number in 0..30 {
+        setup = setup.destination(&name(number), &itoc360);
+        let lines = "plugin = \"twilio-errors\"\nsettings.auth_token = \"a-token-of-no-account\"\n\
+                     expect_every = \"1h\"";
+        setup = setup.source(&format!("source-{number:02}"), lines);
+    }
+    let all: Vec<_> = (0..14).map(name).collect();
+    let broken = plugin::hostile("(unreachable)");
+    let (place, gateway) = setup
+        .plugin(
+            "odd",
+            &plugin::parrot(),
+            &format!("rules = [{{ when = {{ source = \"odd\" }}, destination = {all:?} }}]"),
+        )
+        .plugin("broken", &broken, "")
+        .start()
+        .await;
+    let operator = Browser::of(&gateway, "", TOKEN).await;
+    let mut last = String::new();
+    for number in 0..20 {
+        let alert = |part: usize| {
+            json!({ "event_id": format!("{number}-{part}-{}", "x".repeat(150)), "priority": "low", "key": "k".repeat(200),
+                    "title": long, "message": long.repeat(4), "labels": { "a": "<".repeat(90), "b": "&".repeat(90) } })
+        };
+        let answer = gateway
+            .post(&plugin::alerts("odd", &[alert(1), alert(2)]))
+            .await;
+        answer.json()["request"]
+            .as_str()
+            .unwrap()
+            .clone_into(&mut last);
+        gateway.post(&plugin::alerts("broken", &[])).await;
+        let why = format!("{number} {}", "&".repeat(150));
+        let when = format!("source=source-{number:02} title=\"{} *\"", "&".repeat(40));
+        let mute = [("when", &*when), ("for", "1h"), ("why", &*why)];
+        let made = operator.submit("/mutes/add", &mute).await;
+        assert_eq!(made.status, 303, "{}", made.body);
+    }
+    place.event_in_state(&last, "dead").await;
+    let event = format!("/events/{last}");
+    let paths = [
+        "/events?source=odd",
+        "/mutes?all=true",
+        "/destinations?page=2",
+        "/nodes",
+        &*event,
+    ];
+    let large = async |why: &str| {
+        let mut large = Vec::new();
+        for path in PAGES
+            .iter()
+            .chain(&paths)
+            .filter(|path| **path != "/sources/twilio")
+        {
+            let size = operator.page(path).await.len();
+            if size > LARGEST {
+                large.push((*path, size));
+            }
+        }
+        assert!(large.is_empty(), "{why}: of {LARGEST} bytes: {large:?}");
+    };
+    large("all is rejected").await;
+    let dead = operator.page("/dead-letters").await;
+    assert!(dead.contains(" and 11 more"), "{dead}");
+    let found = operator.page("/destinations?q=name-29").await;
+    assert!(
+        found.contains("id=\"destination-of-a-long-name-29\"") && !found.contains("name-28"),
+        "{found}"
+    );
+
+    let said = long.clone();
+    itoc360.answers(move |_| Reply::error(401, &said));
+    for number in 20..26 {
+        let alert = json!({ "event_id": number.to_string(), "priority": "low", "title": long });
+        gateway.post(&plugin::alerts("odd", &[alert])).await;
+    }
+    until("destinations are held", async || {
+        let page = operator.page("/destinations").await;
+        page.contains("held since").then_some(())
+    })
+    .await;
+    large("much is held").await;
+}
+
+#[tokio::test]
 async fn page_of_an_event_tells_its_sender_key_and_next_attempt() {
     let itoc360 = Itoc360::alertmanager().await;
     let (place, gateway) = Setup::new(&itoc360)

@@ -10,7 +10,7 @@ use super::secret::Secret;
 
 /// The name under which the holder of an admin token acts.
 pub const ADMIN_TOKEN: &str = "admin token";
-/// The name of a caller that was not asked who it is.
+/// The name of a caller without a credential.
 pub const NOBODY: &str = "nobody";
 /// The name under which the holder of a client certificate acts.
 pub const CERTIFICATE: &str = "client certificate";

@@ -344,8 +344,8 @@ pub struct DeliveryRecord {
     /// the alert after all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fallback_reason: Option<String>,
-    /// The state of its destination, while that takes no alert and this one waits: the gateway
-    /// that runs knows it, and no store.
+    /// The state of its destination, while it waits for one without traffic: a running gateway
+    /// knows it, and no store.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_up: Option<HeldUp>,
 }

@@ -383,7 +383,7 @@ pub async fn find(desk: &Desk, id: &str) -> Result<Chain, Problem> {
     })
 }
 
-/// Tells the deliveries that wait for a destination that takes no alert now.
+/// Tells pending deliveries the state of a destination that takes no alert now.
 fn add_held_up(desk: &Desk, requests: &mut [RequestRecord]) {
     let board = desk.about.health.read();
     let alerts = requests.iter_mut().flat_map(|request| &mut request.alerts);

@@ -8,7 +8,7 @@ use super::{Page, form};
 use crate::admin::api::{Act, Affected, Audited, Done, Listed, Paged, Shown};
 use crate::store::RequestRecord;
 
-/// The destinations that are shown of those that rejected an alert, and the bytes of an answer.
+/// The destinations shown of those that rejected an alert, and the bytes of an answer.
 const REJECTIONS: usize = 3;
 const ANSWER: usize = 150;
 /// The requests whose effect is shown before an action.

@@ -247,8 +247,8 @@ impl Lines {
         }
     }
 
-    /// Returns the lines that are newer than at the last look, and those of the `watched` newest
-    /// requests, which may have changed: at most `limit` of them, the newest first. So a look at a
+    /// Returns the lines since the last look, and those of the `watched` newest requests, as these may
+    /// have changed: at most `limit` of them, the newest first. So a look at a
     /// large store costs no more than one at a small one; the first finds the newest that there are.
     ///
     /// # Errors

@@ -1,5 +1,5 @@
-//! The memory of the gateway that runs on this machine: the last requests that it rejected or
-//! ignored, which leave nothing in the store; and the destinations that take nothing now.
+//! The memory of the gateway on this machine. The last rejected or ignored requests leave nothing in
+//! the store, and neither does the state of a destination.
 
 use std::path::Path;
 
@@ -29,7 +29,7 @@ pub async fn traced(data_dir: &Path) -> Result<Vec<Traced>, NoAnswer> {
     }
 }
 
-/// Tells the deliveries that wait for a destination that takes no alert now. Where no gateway
+/// Tells the deliveries the state of a destination that takes no alert now. Where no gateway
 /// answers, none is known.
 pub async fn add_held_up(data_dir: &Path, requests: &mut [RequestRecord]) {
     let alerts = requests.iter_mut().flat_map(|request| &mut request.alerts);

@@ -14,8 +14,7 @@ use crate::store::Line;
 
 /// The interval between two looks at the store.
 const EVERY: Duration = Duration::from_millis(500);
-/// The newest requests that are looked at again each time: an event that is older changes its state
-/// unseen.
+/// The newest requests, looked at again each time: an older event changes its state unseen.
 const WATCHED: usize = 1_000;
 /// The most events that are printed after one look.
 const LIMIT: usize = 10_000;
