@@ -197,10 +197,13 @@ async fn case_is_signed_by_the_proof_that_the_plugin_declares() {
     assert_eq!(without.code, Some(2), "{without:?}");
     assert_said(&without.stderr, &["hold no secret", "cases/settings.json"]);
     place.write("cases/settings.json", "{\"key\": \"s3cret-of-a-test\"}");
-    for _ in 0..2 {
+    for told in [
+        "signed cases/a.http with /key",
+        "left cases/a.http: it is signed",
+    ] {
         let signed = run(&place, &["sign", "hand.wasm"]).await;
         assert_eq!(signed.code, Some(0), "{signed:?}");
-        assert_said(&signed.stdout, &["signed cases/a.http with /key"]);
+        assert_said(&signed.stdout, &[told]);
         let request = case::load_one(&place.path("cases/a.http")).unwrap().request;
         let proof = request.headers.iter().filter(|(name, _)| name == "x-bell");
         assert_eq!(proof.count(), 1, "{request:?}");
