@@ -22,6 +22,7 @@ pub struct Run {
 /// Runs the gateway until it is told to stop.
 pub fn run(what: &Run, log: LogFilter) -> Outcome {
     no_dumps();
+    small_pages();
     let path = what.file.path()?;
     let config = match Config::load(&path) {
         Ok(config) => config,
@@ -57,6 +58,16 @@ pub fn run(what: &Run, log: LogFilter) -> Outcome {
             )
         }
     })
+}
+
+/// Keeps memory in small pages. A page of 2 MiB is resident as a whole, however little of it is used:
+/// 12 MB of an idle gateway and 10 MB of a busy one, for no less processor time. The allocator asks
+/// for none by itself; a kernel may give them to everything.
+fn small_pages() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::thread::disable_transparent_huge_pages(true) {
+        tracing::debug!(%error, "memory may come in pages of 2 MiB");
+    }
 }
 
 /// Keeps secrets and requests out of core dumps, and out of reach of other processes of the same
