@@ -65,8 +65,13 @@
     return KINDS.some((kind) => kind in result) ? result : { alerts: [result] };
   };
 
-  /* JSON has no half of a surrogate pair, and a sender may. */
-  const wellFormed = (_, value) => (typeof value === "string" ? value.toWellFormed() : value);
+  /* JSON has no half of a surrogate pair, and a sender may: in a text, and in the name of a member. */
+  const wellFormed = (_, value) => {
+    if (typeof value === "string") return value.toWellFormed();
+    if (value === null || typeof value !== "object" || Array.isArray(value)) return value;
+    if (Object.keys(value).every((name) => name.isWellFormed())) return value;
+    return Object.fromEntries(Object.entries(value).map(([name, member]) => [name.toWellFormed(), member]));
+  };
 
   /* A text of at most so many bytes, or its hash; undefined where there is none. */
   const bounded = (value, bytes) => {
