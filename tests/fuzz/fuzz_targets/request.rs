@@ -118,7 +118,7 @@ impl House {
             let status = answer.get(..3).unwrap_or_default();
             assert!(STATUSES.contains(&status), "{said}");
         }
-        let next = b"GET /in/any HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+        let next = b"DELETE /in/any HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
         assert!(
             self.runtime
                 .block_on(converse(&open.way_in, next))
