@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 
+use plugin_sdk::contract::Alert;
 use plugin_sdk::json::{Object, text};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -28,6 +29,18 @@ pub(super) fn masked<F: Fn(&mut String) -> usize>(
     let mut out = String::with_capacity(json.len());
     let count = write(json.trim(), &masks.pointers, masks, &mut out);
     (out, count)
+}
+
+/// Masks the details of an alert, and returns the number of places.
+pub(super) fn mask<F: Fn(&mut String) -> usize>(alert: &mut Alert, masks: &Masks<'_, F>) -> usize {
+    let Some(details) = &alert.details else {
+        return 0;
+    };
+    let (json, places) = masked(details.get(), masks);
+    if places > 0 {
+        alert.details = RawValue::from_string(json).ok();
+    }
+    places
 }
 
 /// Adds the texts and numbers below a pointer.

@@ -11,8 +11,7 @@ use std::ops::Range;
 use std::sync::LazyLock;
 
 use plugin_sdk::contract::Alert;
-use regex::{Captures, Regex};
-use serde_json::value::RawValue;
+use regex::Regex;
 use sha2::{Digest, Sha256};
 
 use super::details::{self, Masks};
@@ -157,22 +156,13 @@ impl Redactor {
     }
 
     fn redact_details(&self, alert: &mut Alert, patterns: &[NamedPattern]) -> usize {
-        let Some(details) = &alert.details else {
-            return 0;
-        };
         let text = |text: &mut String| replace_in(text, patterns, |pattern, _| mark(pattern));
-        let (json, masked) = details::masked(
-            details.get(),
-            &Masks {
-                pointers: self.pointers().collect(),
-                anywhere: None,
-                text,
-            },
-        );
-        if masked > 0 {
-            alert.details = RawValue::from_string(json).ok();
-        }
-        masked
+        let masks = Masks {
+            pointers: self.pointers().collect(),
+            anywhere: None,
+            text,
+        };
+        details::mask(alert, &masks)
     }
 }
 
@@ -188,27 +178,25 @@ fn replace_in(
             // A match takes the character behind it, so of two that share one the second is found
             // the second time.
             for _ in 0..2 {
-                let replaced = expression.replace_all(text, |captures: &Captures<'_>| {
-                    let whole = &captures[0];
-                    let mut written = String::with_capacity(whole.len());
-                    let mut end = 0;
-                    if let Some(secret) = captures.name("secret") {
-                        let before = secret.start() - captures.get_match().start();
-                        for meant in meant(*pattern, secret.as_str()) {
-                            written.push_str(&whole[end..before + meant.start]);
-                            written
-                                .push_str(&replacement(*pattern, &secret.as_str()[meant.clone()]));
-                            end = before + meant.end;
-                            masked += 1;
-                        }
+                let narrow = Narrow::of(text);
+                let mut written = String::with_capacity(text.len());
+                let mut end = 0;
+                let found = expression.captures_iter(&narrow.text);
+                for secret in found.filter_map(|captures| captures.name("secret")) {
+                    for meant in meant(*pattern, secret.as_str()) {
+                        let [from, to] =
+                            [meant.start, meant.end].map(|at| narrow.place(secret.start() + at));
+                        written.push_str(&text[end..from]);
+                        written.push_str(&replacement(*pattern, &text[from..to]));
+                        end = to;
+                        masked += 1;
                     }
-                    written.push_str(&whole[end..]);
-                    written
-                });
-                let Cow::Owned(replaced) = replaced else {
+                }
+                if end == 0 {
                     break;
-                };
-                *text = replaced;
+                }
+                written.push_str(&text[end..]);
+                *text = written;
             }
         }
     }
@@ -219,10 +207,7 @@ fn replace_in(
 fn meant(pattern: NamedPattern, text: &str) -> Vec<Range<usize>> {
     let is_meant = match pattern {
         NamedPattern::CardNumbers => return card_numbers(text),
-        NamedPattern::IpAddresses => {
-            let narrow: String = text.chars().map(narrow).collect();
-            narrow.parse::<std::net::IpAddr>().is_ok()
-        }
+        NamedPattern::IpAddresses => text.parse::<std::net::IpAddr>().is_ok(),
         NamedPattern::PhoneNumbers => (7..=15).contains(&digits(text).count()),
         NamedPattern::EmailAddresses | NamedPattern::UrlCredentials => true,
     };
@@ -239,8 +224,8 @@ fn card_numbers(text: &str) -> Vec<Range<usize>> {
     let mut group = 0;
     while group < ends.len() {
         let here = ends[group..].iter().zip(group..);
-        // Between two digits, of three bytes at most, stands one character at most.
-        let fits = here.take_while(|(end, _)| **end - start < 4 * CARD_DIGITS);
+        // Between two digits stands one character at most.
+        let fits = here.take_while(|(end, _)| **end - start < 2 * CARD_DIGITS);
         let card = fits.filter(|(end, _)| luhn(&text[start..**end])).last();
         if let Some((end, last)) = card {
             found.push(start..*end);
@@ -253,16 +238,52 @@ fn card_numbers(text: &str) -> Vec<Range<usize>> {
 }
 
 fn digits(text: &str) -> impl DoubleEndedIterator<Item = u32> {
-    text.chars()
-        .filter_map(|character| narrow(character).to_digit(10))
+    text.chars().filter_map(|character| character.to_digit(10))
 }
 
-/// The ASCII character that a full-width one is, as Japanese and Chinese keyboards write them.
-fn narrow(character: char) -> char {
-    const WIDTH: u32 = '０' as u32 - '0' as u32;
-    match character {
-        '！'..='～' => char::from_u32(character as u32 - WIDTH).unwrap_or(character),
-        character => character,
+/// A text with its full-width digits and marks in ASCII, as Japanese and Chinese keyboards write
+/// them. Letters stay, so that a number behind them is found.
+struct Narrow<'a> {
+    text: Cow<'a, str>,
+    /// The places in the text where a character became shorter, and the bytes saved up to each.
+    saved: Vec<(usize, usize)>,
+}
+
+impl<'a> Narrow<'a> {
+    fn of(text: &'a str) -> Self {
+        let narrow = |wide: char| match wide {
+            '\u{3000}' => Some(' '),
+            '０'..='９' | '＋' | '－' | '．' | '（' | '）' | '＠' => {
+                char::from_u32(wide as u32 - ('０' as u32 - '0' as u32))
+            }
+            _ => None,
+        };
+        let mut saved = Vec::new();
+        if text.is_ascii() || !text.contains(|char| narrow(char).is_some()) {
+            let text = Cow::Borrowed(text);
+            return Self { text, saved };
+        }
+        let mut plain = String::with_capacity(text.len());
+        let mut bytes = 0;
+        for char in text.chars() {
+            let short = narrow(char).unwrap_or(char);
+            plain.push(short);
+            if short != char {
+                bytes += char.len_utf8() - short.len_utf8();
+                saved.push((plain.len(), bytes));
+            }
+        }
+        Self {
+            text: Cow::Owned(plain),
+            saved,
+        }
+    }
+
+    /// Returns where a place in the narrow text is in the wide one.
+    fn place(&self, at: usize) -> usize {
+        let before = self.saved.partition_point(|(end, _)| *end <= at);
+        let saved = before.checked_sub(1).map_or(0, |last| self.saved[last].1);
+        at + saved
     }
 }
 
@@ -301,7 +322,7 @@ static EXPRESSIONS: LazyLock<[Vec<Regex>; 5]> = LazyLock::new(|| {
     [PHONE, EMAIL, URL, CARD, IP].map(|forms| {
         forms
             .iter()
-            .filter_map(|form| Regex::new(&form.replace("0-9", "0-9０-９")).ok())
+            .filter_map(|form| Regex::new(form).ok())
             .collect()
     })
 });
@@ -309,17 +330,17 @@ static EXPRESSIONS: LazyLock<[Vec<Regex>; 5]> = LazyLock::new(|| {
 /// With a plus sign, its percent form or `00`: any grouping. Without: the usual marks of a national
 /// number, so that ids, times and prices are left alone.
 const PHONE: &[&str] = &[r"(?x) (?: ^ | [^0-9A-Za-z+] ) (?P<secret>
-      (?: [+＋] | (?i:%2B) | [0０]{2} ) [1-9１-９] (?: [\ .\-\u{a0}\u{202f}\u{2010}-\u{2015}\u{3000}/()－（）．]{0,3} [0-9] ){6,14}
-    | [(（] [0-9]{2,5} [)）] [\ .\-－]{0,2} [0-9]{3,4} [\ .\-－]? [0-9]{3,4}
-    | (?: [1１] [\ .\-－] )? [0-9]{3} [\ .\-－] [0-9]{3} [\ .\-－] [0-9]{4}
-    | [0０] [1-9１-９] (?: [\ .\-－] [0-9]{2} ){4}
-    | [0０] [0-9]{2} \  [0-9]{3} \  [0-9]{2} \  [0-9]{2}
-    | [0０] [0-9] [\ \-－] [0-9]{4} [\ \-－] [0-9]{4}
-    | [0０] [0-9]{2,4} [\ /\-－] [0-9]{3,4} [\ \-－]? [0-9]{3,4}
+      (?: \+ | (?i:%2B) | 00 ) [1-9] (?: [\ .\-\u{a0}\u{202f}\u{2010}-\u{2015}/()]{0,3} [0-9] ){6,14}
+    | \( [0-9]{2,5} \) [\ .\-]{0,2} [0-9]{3,4} [\ .\-]? [0-9]{3,4}
+    | (?: 1 [\ .\-] )? [0-9]{3} [\ .\-] [0-9]{3} [\ .\-] [0-9]{4}
+    | 0 [1-9] (?: [\ .\-] [0-9]{2} ){4}
+    | 0 [0-9]{2} \  [0-9]{3} \  [0-9]{2} \  [0-9]{2}
+    | 0 [0-9] [\ \-] [0-9]{4} [\ \-] [0-9]{4}
+    | 0 [0-9]{2,4} [\ /\-] [0-9]{3,4} [\ \-]? [0-9]{3,4}
     ) (?: \b | _ )"];
 
 const EMAIL: &[&str] = &[
-    r"(?P<secret>[\p{L}\p{N}._%+\-]+(?:[@＠]|%40)[\p{L}\p{N}](?:[\p{L}\p{N}.\-]*[\p{L}\p{N}])?\.(?:xn--[0-9A-Za-z\-]+|\p{L}{2,}))",
+    r"(?P<secret>[\p{L}\p{N}._%+\-]+(?:@|%40)[\p{L}\p{N}](?:[\p{L}\p{N}.\-]*[\p{L}\p{N}])?\.(?:xn--[0-9A-Za-z\-]+|\p{L}{2,}))",
 ];
 
 const URL: &[&str] = &[
@@ -402,6 +423,11 @@ mod tests {
                 PhoneNumbers,
                 "＋４９ ３０ １２３４５６、０３－１２３４－５６７８",
                 "#、#",
+            ),
+            (
+                PhoneNumbers,
+                "ＴＥＬ０３－１２３４－５６７８、（０３）　１２３４－５６７８。",
+                "ＴＥＬ#、#。",
             ),
             (
                 CardNumbers,

@@ -1,7 +1,6 @@
 //! Masking of known texts, wherever they stand in an alert.
 
 use plugin_sdk::contract::Alert;
-use serde_json::value::RawValue;
 
 use super::details::{self, Masks};
 use crate::config::REDACTED;
@@ -31,17 +30,10 @@ pub(super) fn hide_texts(alert: &mut Alert, masked: &[String]) -> usize {
     for text in texts.into_iter().flatten().chain(alert.labels.values_mut()) {
         places += by_value(text);
     }
-    if let Some(details) = &alert.details {
-        let masks = Masks {
-            pointers: Vec::new(),
-            anywhere: None,
-            text: by_value,
-        };
-        let (json, count) = details::masked(details.get(), &masks);
-        if count > 0 {
-            alert.details = RawValue::from_string(json).ok();
-        }
-        places += count;
-    }
-    places
+    let masks = Masks {
+        pointers: Vec::new(),
+        anywhere: None,
+        text: by_value,
+    };
+    places + details::mask(alert, &masks)
 }
