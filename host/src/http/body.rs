@@ -6,7 +6,7 @@ use http_body_util::BodyExt;
 use hyper::body::{Body as _, Bytes, Incoming};
 
 /// The most bytes read of a refused body, so that its sender hears the reason.
-const DISCARD_BYTES: usize = 1024 * 1024;
+pub const DISCARD_BYTES: usize = 1024 * 1024;
 /// The time that may take.
 const DISCARD_TIME: Duration = Duration::from_secs(if cfg!(test) { 30 } else { 1 });
 

@@ -63,7 +63,7 @@ mod tls;
 mod tests;
 
 pub use answer::{Answer, AnswerBody, answer, json, problem};
-pub use body::{BodyError, announced, discard, read_body};
+pub use body::{BodyError, DISCARD_BYTES, announced, discard, read_body};
 pub use client::{Client, Peer, bearer};
 pub use descriptors::connections_beside;
 pub use listener::{Listener, Socket, UnixSocket};

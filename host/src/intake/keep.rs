@@ -218,19 +218,20 @@ impl Received {
             body: Bytes::new(),
             plugin: entrance.plugin,
             redacted: None,
-            sender: Some(self.sender),
+            sender: None,
         };
+        let mut sender = self.sender;
         let Some(redactor) = entrance.policy.stored() else {
             request.body = self.charge.on(self.body);
+            request.sender = sender.stored();
             return request;
         };
         let headers: Vec<(String, String)> =
             serde_json::from_str(&request.headers).unwrap_or_default();
         let stored = redactor.redact(&request.url, &headers, &self.body, masked);
         // An address is one of the things that may be masked in the headers.
-        if let Some(sender) = &mut request.sender {
-            sender.client = None;
-        }
+        sender.client = None;
+        request.sender = sender.stored();
         request.url = stored.url;
         request.headers = serde_json::to_string(&stored.headers).unwrap_or_default();
         request.body = self.charge.on(stored.body);

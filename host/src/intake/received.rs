@@ -30,8 +30,8 @@ use crate::store::Sender;
 const URL_BYTES: usize = 8 * 1024;
 
 /// The bytes of a larger body than a source takes that are read all the same, where they show
-/// whether its sender is one that the operator waits for. As many are discarded otherwise.
-const PROOF_BYTES: usize = 1024 * 1024;
+/// whether its sender is one that the operator waits for: as many as are discarded otherwise.
+const PROOF_BYTES: usize = http::DISCARD_BYTES;
 
 /// A request before it is read.
 #[derive(Debug)]

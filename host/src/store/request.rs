@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 
 use super::ids::{Identity, StoredEventId};
 use super::notice::Notice;
-use super::sender::Sender;
 use crate::alert::group::{self, Grouping, Member};
 use crate::alert::{Alert, fingerprint};
 
@@ -49,8 +48,8 @@ pub struct NewRequest {
     pub plugin: PluginId,
     /// The number of places that were masked, where it does not stand as it came in.
     pub redacted: Option<i64>,
-    /// Its sender; none where it is the gateway's own.
-    pub sender: Option<Sender>,
+    /// Its [sender](super::Sender), as JSON; none where it is the gateway's own.
+    pub sender: Option<String>,
 }
 
 /// The result of reading a request.

@@ -33,6 +33,11 @@ pub struct Sender {
 }
 
 impl Sender {
+    /// Returns it as JSON, as it is stored.
+    pub fn stored(&self) -> Option<String> {
+        serde_json::to_string(self).ok()
+    }
+
     /// Returns what proved it, in words.
     pub fn proof(&self) -> String {
         let mut words = Vec::new();

@@ -145,10 +145,11 @@ fn request_is_read_back_as_it_was_kept() {
             body: Bytes::new(),
             plugin: PluginId(3),
             redacted: Some(1),
-            sender: Some(Sender {
+            sender: Sender {
                 token: Some(2),
                 ..Sender::default()
-            }),
+            }
+            .stored(),
         };
         let kept = serde_json::to_string(&(&request, &reading)).unwrap();
         let read: (NewRequest, Reading) = serde_json::from_str(&kept).unwrap();
