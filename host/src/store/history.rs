@@ -350,6 +350,15 @@ pub struct DeliveryRecord {
     pub held_up: Option<HeldUp>,
 }
 
+impl RequestRecord {
+    /// Returns the deliveries of its alerts that wait.
+    pub fn waiting(&mut self) -> impl Iterator<Item = &mut DeliveryRecord> {
+        let alerts = self.alerts.iter_mut();
+        let deliveries = alerts.flat_map(|alert| &mut alert.deliveries);
+        deliveries.filter(|one| one.state == "pending")
+    }
+}
+
 /// One attempt at delivery.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct AttemptRecord {

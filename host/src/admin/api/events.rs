@@ -386,9 +386,7 @@ pub async fn find(desk: &Desk, id: &str) -> Result<Chain, Problem> {
 /// Tells pending deliveries the state of a destination that takes no alert now.
 fn add_held_up(desk: &Desk, requests: &mut [RequestRecord]) {
     let board = desk.about.health.read();
-    let alerts = requests.iter_mut().flat_map(|request| &mut request.alerts);
-    let deliveries = alerts.flat_map(|alert| &mut alert.deliveries);
-    for delivery in deliveries.filter(|one| one.state == "pending") {
+    for delivery in requests.iter_mut().flat_map(RequestRecord::waiting) {
         let health = board.destinations.get(&delivery.destination);
         delivery.held_up = health.and_then(HeldUp::of);
     }

@@ -32,9 +32,8 @@ pub async fn traced(data_dir: &Path) -> Result<Vec<Traced>, NoAnswer> {
 /// Tells the deliveries the state of a destination that takes no alert now. Where no gateway
 /// answers, none is known.
 pub async fn add_held_up(data_dir: &Path, requests: &mut [RequestRecord]) {
-    let alerts = requests.iter_mut().flat_map(|request| &mut request.alerts);
-    let deliveries = alerts.flat_map(|alert| &mut alert.deliveries);
-    let mut waiting: Vec<_> = deliveries.filter(|one| one.state == "pending").collect();
+    let waiting = requests.iter_mut().flat_map(RequestRecord::waiting);
+    let mut waiting: Vec<_> = waiting.collect();
     if waiting.is_empty() {
         return;
     }
