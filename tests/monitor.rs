@@ -324,6 +324,59 @@ async fn internal_alerts_at_a_removed_destination_raise_no_alert() {
 }
 
 #[tokio::test]
+async fn alert_about_refused_requests_stays_open_over_a_restart() {
+    let itoc360 = Itoc360::alertmanager().await;
+    let lines = "plugin = \"twilio-errors\"\nlimits.body = \"2KiB\"\n\
+        settings.auth_token = { env = \"TWILIO_AUTH_TOKEN\" }";
+    let (place, gateway) = Setup::new(&itoc360)
+        .source("first", lines)
+        .source("second", lines)
+        .start()
+        .await;
+    for source in ["first", "second"] {
+        let large = twilio::signed(source, twilio::AUTH_TOKEN, vec![b'x'; 4096]);
+        gateway.post(&large).await.is_problem(413);
+        until("it is told", async || {
+            let told = itoc360.own("rejected", "firing");
+            told.iter()
+                .any(|one| one["commonLabels"]["name"] == source)
+                .then_some(())
+        })
+        .await;
+    }
+    gateway
+        .metric("alert_gateway_alerts{state=\"delivered\"}", |count| {
+            count == 2.0
+        })
+        .await;
+    gateway.kill().await;
+    // Of a source that is gone, nothing more can come to end it.
+    let config = fs::read_to_string(place.config()).unwrap();
+    place.write(
+        "gateway.toml",
+        config.replace("[sources.second", "[sources.third"),
+    );
+    let gateway = place.start().await;
+    let over = itoc360.told("rejected", "resolved").await;
+    let summary = |said: &Value| said["commonAnnotations"]["summary"].to_string();
+    assert!(
+        summary(&over).contains("Source second is not configured any more"),
+        "{over}"
+    );
+    gateway
+        .accept(&twilio::error(&twilio::sid(0)).to("first"))
+        .await;
+    let over = until("the other resolves", async || {
+        let told = itoc360.own("rejected", "resolved");
+        told.into_iter()
+            .find(|one| one["commonLabels"]["name"] == "first")
+    })
+    .await;
+    assert!(summary(&over).contains("are accepted again"), "{over}");
+    assert_eq!(itoc360.own("rejected", "resolved").len(), 2);
+}
+
+#[tokio::test]
 async fn changed_reason_of_a_held_destination_shows_at_once() {
     let itoc360 = Itoc360::alertmanager().await;
     itoc360.answers(|number| {

@@ -41,6 +41,29 @@ pub enum Topic {
 }
 
 impl Topic {
+    /// Every topic.
+    const ALL: [Self; 11] = [
+        Self::PluginFailed,
+        Self::MissedHeartbeat,
+        Self::DestinationHeld,
+        Self::DestinationFailing,
+        Self::DestinationGone,
+        Self::DeadLetters,
+        Self::Rejected,
+        Self::QuotaUsedUp,
+        Self::Storm,
+        Self::StoreFailing,
+        Self::IdentitiesFull,
+    ];
+
+    /// Returns the topic of a key, and the name in it; none of a key that an earlier version knew.
+    pub fn of(key: &str) -> Option<(Self, &str)> {
+        Self::ALL.into_iter().find_map(|topic| {
+            let name = topic.name_in(key).or((key == topic.as_str()).then_some(""));
+            name.map(|name| (topic, name))
+        })
+    }
+
     /// Returns the word in keys and labels.
     pub fn as_str(self) -> &'static str {
         match self {

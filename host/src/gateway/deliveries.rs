@@ -124,9 +124,9 @@ impl Deliveries {
         }
         for name in self.running.keys() {
             if config.destinations.iter().all(|one| one.name != *name) {
-                let reader = self.store.due_reader()?;
+                let snapshot = self.store.snapshot()?;
                 let counted = name.clone();
-                let count = move || reader.count_waiting_for(&counted);
+                let count = move || snapshot.count_waiting_for(&counted);
                 let alerts = tokio::task::spawn_blocking(count)
                     .await
                     .context("counting what waits panicked")??;

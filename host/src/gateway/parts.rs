@@ -99,9 +99,9 @@ impl Parts {
         let desk = Arc::new(Desk::new(config, about));
         let admin = admin(config, &desk).await?;
 
-        let reader = store.due_reader()?;
-        let waiting = reader.waiting_for()?;
-        let gone = setup::strays(config, &reader, &waiting)?;
+        let snapshot = store.snapshot()?;
+        let waiting = snapshot.waiting_for()?;
+        let gone = setup::strays(config, &snapshot, &waiting)?;
         let plan = Plan {
             sources: loaded.sources.iter().map(setup::expected).collect(),
             destinations: setup::destination_names(config),

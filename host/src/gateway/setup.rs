@@ -14,7 +14,7 @@ use crate::metrics::Metrics;
 use crate::monitor::Expected;
 use crate::policy;
 use crate::sources::{self, Loaded, Source};
-use crate::store::{self, DueReader, PluginId, PluginRecord, Spool, Store, StoreError};
+use crate::store::{self, PluginId, PluginRecord, Snapshot, Spool, Store, StoreError};
 use alert_gateway_sandbox::{Compiler, Sandbox, SandboxOptions};
 
 /// The instances that a source adds to the sandbox: four times its calls, because one plugin may
@@ -173,16 +173,16 @@ pub async fn known(
     Ok(known)
 }
 
-/// Returns the destinations that were renamed or removed while alerts of senders wait for them,
-/// with the number of these alerts. They stay in the store; the operator must know.
+/// Returns the destinations that were renamed or removed while alerts of senders wait for them.
+/// They stay in the store; the operator must know.
 ///
 /// Internal alerts do not count. They fire anew at the present `operator_destination`. An alert
 /// about them could stay open for ever, although nothing is lost.
 pub fn strays(
     config: &Config,
-    reader: &DueReader,
+    snapshot: &Snapshot,
     waiting: &[String],
-) -> anyhow::Result<Vec<(String, i64)>> {
+) -> anyhow::Result<Vec<String>> {
     let known: HashSet<&str> = config
         .destinations
         .iter()
@@ -191,7 +191,7 @@ pub fn strays(
     let mut gone = Vec::new();
     for destination in waiting {
         if !known.contains(destination.as_str()) {
-            let alerts = reader.count_waiting_for(destination)?;
+            let alerts = snapshot.count_waiting_for(destination)?;
             if alerts == 0 {
                 continue;
             }
@@ -201,7 +201,7 @@ pub fn strays(
                 "alerts wait for a destination that is not configured any more; \
                 they are kept, and go out once a destination has this name again"
             );
-            gone.push((destination.clone(), alerts));
+            gone.push(destination.clone());
         }
     }
     Ok(gone)

@@ -9,7 +9,6 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use plugin_sdk::contract;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -92,25 +91,18 @@ impl Direct {
     }
 
     /// Learns how the disk fares, and says what it said last.
-    fn learn(
-        &mut self,
-        Trouble {
-            failures,
-            said,
-            lasts,
-        }: &Trouble,
-        now: Instant,
-    ) -> String {
-        if std::mem::replace(&mut self.failures, *failures) != *failures {
+    fn learn(&mut self, trouble: &Trouble, now: Instant) -> String {
+        if std::mem::replace(&mut self.failures, trouble.failures) != trouble.failures {
             self.condition.find(true, now);
         }
         // Not before it was told: a sender was turned away, even where the next small thing had
         // room. But at the same look as well: what has failed and is well again since the last one
         // does not call again.
-        if !lasts && self.condition.is_told() {
+        if !trouble.lasts && self.condition.is_told() {
             self.condition.find(false, now);
         }
-        said.as_ref().map(ToString::to_string).unwrap_or_default()
+        let said = trouble.said.as_ref();
+        said.map(ToString::to_string).unwrap_or_default()
     }
 
     /// Returns when there is something to tell.
@@ -131,8 +123,14 @@ impl Direct {
         };
         let at_ms = wall_ms();
         event.event_id = format!("{}/{at_ms}", event.key());
+        let alert = Alert {
+            source: OWN_SOURCE.to_owned(),
+            request: uuid::Uuid::now_v7().to_string(),
+            received_at: crate::clock::rfc3339(at_ms),
+            event,
+        };
         let destination = self.destination.borrow().clone();
-        destination.send(&alert(event, at_ms)).await.outcome
+        destination.send(&alert).await.outcome
     }
 
     fn sent(&mut self, act: Act, outcome: Outcome) {
@@ -156,13 +154,8 @@ impl Direct {
             "the operator could not be told how the store is; it is tried again"
         );
         self.attempts = self.attempts.saturating_add(1);
-        self.not_before = now
-            + backoff::delay(
-                self.attempts,
-                retry_after,
-                backoff::LAST_CEILING,
-                &mut self.rng,
-            );
+        let ceiling = backoff::LAST_CEILING;
+        self.not_before = now + backoff::delay(self.attempts, retry_after, ceiling, &mut self.rng);
     }
 
     fn remember(&self, act: Act) {
@@ -179,17 +172,6 @@ impl Direct {
             let mark = self.mark.display();
             tracing::warn!(%error, %mark, "if the gateway is restarted now, the operator's alert stays as it is");
         }
-    }
-}
-
-fn alert(event: contract::Alert, at_ms: i64) -> Alert {
-    let request = uuid::Uuid::now_v7().to_string();
-    let received_at = crate::clock::rfc3339(at_ms);
-    Alert {
-        source: OWN_SOURCE.to_owned(),
-        request,
-        received_at,
-        event,
     }
 }
 

@@ -14,7 +14,7 @@ use std::time::Duration;
 use plugin_sdk::contract;
 use tokio::time::Instant;
 
-use super::condition::Act;
+use super::open::Open;
 use crate::alert::internal::{self, Topic};
 use crate::config::shown_duration;
 use crate::health::Heard;
@@ -56,13 +56,13 @@ pub struct Reloaded {
 #[derive(Debug)]
 struct Listened {
     expected: Expected,
+    /// The key of its missed heartbeat.
+    key: String,
     last_seen: Option<i64>,
     /// The silence before this run began to watch; zero after the first request.
     before: Duration,
     /// The beginning of the silence within this run.
     since: Instant,
-    /// The destination at which the missed heartbeat fired.
-    told: Option<Arc<str>>,
     /// The stored silence.
     written: Duration,
     /// Set by a request after the last write, also without `expect_every`.
@@ -85,8 +85,8 @@ impl Heartbeats {
     }
 
     /// Replaces the sources. A source that stays keeps its heartbeat; a new one begins as at a
-    /// start. Returns the removed ones.
-    pub fn take(&mut self, sources: Vec<Expected>, since: Instant) -> Vec<Gone> {
+    /// start. Returns the heartbeats of the removed ones, to be stored.
+    pub fn take(&mut self, sources: Vec<Expected>, since: Instant) -> Vec<Seen> {
         let mut before: HashMap<_, _> = self
             .sources
             .drain(..)
@@ -101,11 +101,11 @@ impl Heartbeats {
                         (seen.last_seen, seen.silence)
                     });
                     Listened {
+                        key: Topic::MissedHeartbeat.key(&expected.source),
                         expected,
                         last_seen,
                         before,
                         since,
-                        told: None,
                         written: before,
                         news: false,
                     }
@@ -116,25 +116,26 @@ impl Heartbeats {
         let gone = before.into_values().map(|one| {
             let seen = one.seen(since);
             self.others.insert(seen.source.clone(), seen.clone());
-            Gone {
-                expected: one.expected,
-                seen,
-                told: one.told.is_some(),
-            }
+            seen
         });
         gone.collect()
     }
 
-    /// Takes over a missed heartbeat that fired in an earlier run, at the same destination. Returns
-    /// whether the source still has `expect_every`.
-    pub fn was_told(&mut self, name: &str) -> bool {
-        let source = self
-            .sources
-            .iter_mut()
-            .find(|one| &*one.expected.source == name && one.expected.every.is_some());
-        source
-            .map(|source| source.told = Some(Arc::clone(&source.expected.destination)))
-            .is_some()
+    /// Returns whether this is one of them.
+    pub fn contains(&self, name: &str) -> bool {
+        self.named(name).is_some()
+    }
+
+    /// Returns the destination at which a missed heartbeat of a source fires, if one is expected.
+    pub fn fires_at(&self, name: &str) -> Option<&str> {
+        let expected = &self.named(name)?.expected;
+        expected.every.map(|_| &*expected.destination)
+    }
+
+    fn named(&self, name: &str) -> Option<&Listened> {
+        self.sources
+            .iter()
+            .find(|one| &*one.expected.source == name)
     }
 
     /// Learns the latest requests.
@@ -165,18 +166,21 @@ impl Heartbeats {
         sources.map(move |source| (&source.expected.source, source.is_missed(now)))
     }
 
-    /// Returns each source with `expect_every`.
-    pub fn expected(&self) -> impl Iterator<Item = &Arc<str>> {
-        self.states(Instant::now()).map(|(source, _)| source)
+    /// Returns each source without `expect_every`.
+    pub fn unexpected(&self) -> impl Iterator<Item = &Arc<str>> {
+        let sources = self.sources.iter().map(|source| &source.expected);
+        sources
+            .filter(|expected| expected.every.is_none())
+            .map(|expected| &expected.source)
     }
 
     /// Returns the sources whose next request must be noticed at once, to resolve an alert or to
     /// store it.
-    pub fn awaited(&self) -> impl Iterator<Item = &Arc<str>> {
+    pub fn awaited(&self, open: &Open) -> impl Iterator<Item = &Arc<str>> {
         let sources = self
             .sources
             .iter()
-            .filter(|source| source.told.is_some() || source.is_long_unheard_on_disk());
+            .filter(|source| source.is_told(open) || source.is_long_unheard_on_disk());
         sources.map(|source| &source.expected.source)
     }
 
@@ -188,47 +192,30 @@ impl Heartbeats {
     }
 
     /// Returns the time of the next missed heartbeat, without any request until then.
-    pub fn next(&self) -> Option<Instant> {
+    pub fn next(&self, open: &Open) -> Option<Instant> {
         self.sources
             .iter()
-            .filter(|source| !source.is_told())
+            .filter(|source| !source.is_told(open))
             .filter_map(Listened::missed_at)
             .min()
     }
 
-    /// Returns an alert that is due now, with its destination. The caller hands `Done` to
-    /// [`Heartbeats::done`] once it is stored.
-    pub fn due(&self, now: Instant) -> Option<(contract::Alert, Arc<str>, Done)> {
-        self.sources.iter().enumerate().find_map(|(index, source)| {
-            let Expected {
-                source: name,
-                destination,
-                every,
-            } = &source.expected;
-            let act = match source.is_missed(now) {
-                true if !source.is_told() => Act::Open,
-                false if source.told.is_some() => Act::End,
+    /// Returns an alert that is due now, with its destination.
+    pub fn due(&self, now: Instant, open: &Open) -> Option<(contract::Alert, Arc<str>)> {
+        self.sources.iter().find_map(|source| {
+            let name = &source.expected.source;
+            let every = source.expected.every?;
+            let event = match (source.is_missed(now), source.is_told(open)) {
+                (true, false) => {
+                    let last_seen = source.last_seen.map(crate::clock::rfc3339);
+                    let every = shown_duration(every);
+                    internal::missed_heartbeat(name, &every, last_seen.as_deref())
+                }
+                (false, true) => Topic::MissedHeartbeat.resolves(name),
                 _ => return None,
             };
-            let event = match act {
-                Act::Open => {
-                    let last_seen = source.last_seen.map(crate::clock::rfc3339);
-                    internal::missed_heartbeat(
-                        name,
-                        &every.map(shown_duration).unwrap_or_default(),
-                        last_seen.as_deref(),
-                    )
-                }
-                Act::End => Topic::MissedHeartbeat.resolves(name),
-            };
-            Some((event, Arc::clone(destination), Done { index, act }))
+            Some((event, Arc::clone(&source.expected.destination)))
         })
-    }
-
-    /// Notes that the alert is stored.
-    pub fn done(&mut self, done: &Done) {
-        let source = &mut self.sources[done.index];
-        source.told = (done.act == Act::Open).then(|| Arc::clone(&source.expected.destination));
     }
 
     /// Returns the heartbeats to store: of `all` sources, or of those with news.
@@ -248,24 +235,6 @@ impl Heartbeats {
     }
 }
 
-/// A source that is no longer configured.
-#[derive(Debug)]
-pub struct Gone {
-    /// Its heartbeat configuration.
-    pub expected: Expected,
-    /// Its heartbeat, to be stored.
-    pub seen: Seen,
-    /// True if its missed heartbeat has fired.
-    pub told: bool,
-}
-
-/// The source and the change of an alert.
-#[derive(Debug)]
-pub struct Done {
-    index: usize,
-    act: Act,
-}
-
 impl Listened {
     fn missed_at(&self) -> Option<Instant> {
         Some(self.since + self.expected.every?.saturating_sub(self.before))
@@ -275,9 +244,9 @@ impl Listened {
         self.missed_at().is_some_and(|at| at <= now)
     }
 
-    /// Returns whether the missed heartbeat has fired at the present destination.
-    fn is_told(&self) -> bool {
-        self.told.as_ref() == Some(&self.expected.destination)
+    /// Returns whether the missed heartbeat has fired and not resolved.
+    fn is_told(&self, open: &Open) -> bool {
+        open.place(&self.key).is_some()
     }
 
     fn is_long_unheard_on_disk(&self) -> bool {
@@ -303,6 +272,7 @@ mod tests {
     use plugin_sdk::contract::Status;
 
     use super::*;
+    use crate::store::Told;
 
     const HOUR: Duration = Duration::from_secs(3600);
 
@@ -318,42 +288,59 @@ mod tests {
         HashMap::from([("s".into(), Heard { at_ms, at })])
     }
 
-    fn told(heartbeats: &mut Heartbeats, now: Instant) -> Option<Status> {
-        let (event, destination, done) = heartbeats.due(now)?;
+    fn told(heartbeats: &Heartbeats, open: &mut Open, now: Instant) -> Option<Status> {
+        let (event, destination) = heartbeats.due(now, open)?;
         assert_eq!((event.key(), &*destination), ("missed-heartbeat/s", "d"));
-        heartbeats.done(&done);
+        open.note(event.key().to_owned(), event.status, &destination);
         Some(event.status)
+    }
+
+    /// The missed heartbeat of the source is open.
+    fn open() -> Open {
+        let told = Told {
+            key: "missed-heartbeat/s".to_owned(),
+            destination: "d".to_owned(),
+        };
+        Open::new(vec![told])
     }
 
     #[test]
     fn missed_heartbeat_fires_once_and_ends_with_a_request() {
         let start = Instant::now();
+        let mut open = Open::default();
         let mut heartbeats = Heartbeats::new(expected(Some(24 * HOUR)), Vec::new(), start);
-        assert_eq!(heartbeats.next(), Some(start + 24 * HOUR));
+        assert_eq!(heartbeats.next(&open), Some(start + 24 * HOUR));
         heartbeats.hear(&heard(start + HOUR, 7));
         assert_eq!(
-            (heartbeats.next(), told(&mut heartbeats, start + 24 * HOUR)),
+            (
+                heartbeats.next(&open),
+                told(&heartbeats, &mut open, start + 24 * HOUR)
+            ),
             (Some(start + 25 * HOUR), None)
         );
         assert_eq!(
-            told(&mut heartbeats, start + 25 * HOUR),
+            told(&heartbeats, &mut open, start + 25 * HOUR),
             Some(Status::Trigger)
         );
         assert_eq!(
-            (heartbeats.next(), told(&mut heartbeats, start + 99 * HOUR)),
+            (
+                heartbeats.next(&open),
+                told(&heartbeats, &mut open, start + 99 * HOUR)
+            ),
             (None, None)
         );
         heartbeats.hear(&heard(start + 100 * HOUR, 8));
         assert_eq!(
-            told(&mut heartbeats, start + 100 * HOUR),
+            told(&heartbeats, &mut open, start + 100 * HOUR),
             Some(Status::Resolve)
         );
-        assert_eq!(heartbeats.next(), Some(start + 124 * HOUR));
+        assert_eq!(heartbeats.next(&open), Some(start + 124 * HOUR));
     }
 
     #[test]
     fn heartbeat_before_a_restart_counts_and_downtime_does_not() {
         let start = Instant::now();
+        let mut open = Open::default();
         let mut heartbeats = Heartbeats::new(expected(Some(24 * HOUR)), Vec::new(), start);
         heartbeats.hear(&heard(start + HOUR, 7));
         let written = heartbeats.to_write(start + 21 * HOUR, false);
@@ -366,10 +353,10 @@ mod tests {
             }]
         );
         let later = start + 1000 * HOUR;
-        let mut heartbeats = Heartbeats::new(expected(Some(24 * HOUR)), written, later);
-        assert_eq!(heartbeats.next(), Some(later + 4 * HOUR));
+        let heartbeats = Heartbeats::new(expected(Some(24 * HOUR)), written, later);
+        assert_eq!(heartbeats.next(&open), Some(later + 4 * HOUR));
         assert_eq!(
-            told(&mut heartbeats, later + 4 * HOUR),
+            told(&heartbeats, &mut open, later + 4 * HOUR),
             Some(Status::Trigger)
         );
     }
@@ -382,19 +369,22 @@ mod tests {
             last_seen: None,
             silence: 30 * HOUR,
         }];
-        let mut heartbeats = Heartbeats::new(expected(Some(24 * HOUR)), seen.clone(), start);
-        assert!(heartbeats.was_told("s") && !heartbeats.was_told("other"));
-        assert_eq!(told(&mut heartbeats, start), None);
-        let mut heartbeats = Heartbeats::new(expected(Some(48 * HOUR)), seen.clone(), start);
-        assert!(heartbeats.was_told("s"));
-        assert_eq!(told(&mut heartbeats, start), Some(Status::Resolve));
-        let mut heartbeats = Heartbeats::new(expected(None), seen, start);
-        assert!(!heartbeats.was_told("s"), "nothing is expected any more");
+        for (every, said, at) in [
+            (Some(24 * HOUR), None, Some("d")),
+            (Some(48 * HOUR), Some(Status::Resolve), Some("d")),
+            (None, None, None),
+        ] {
+            let heartbeats = Heartbeats::new(expected(every), seen.clone(), start);
+            assert_eq!(told(&heartbeats, &mut open(), start), said);
+            assert_eq!(heartbeats.fires_at("s"), at);
+            assert!(heartbeats.contains("s") && !heartbeats.contains("other"));
+        }
     }
 
     #[test]
     fn reload_keeps_what_is_known_of_sources() {
         let start = Instant::now();
+        let mut open = Open::default();
         let mut heartbeats = Heartbeats::new(expected(Some(24 * HOUR)), Vec::new(), start);
         heartbeats.hear(&heard(start + HOUR, 7));
         assert!(
@@ -403,12 +393,12 @@ mod tests {
                 .is_empty()
         );
         assert_eq!(
-            heartbeats.next(),
+            heartbeats.next(&open),
             Some(start + 3 * HOUR),
             "it is listened to since it was heard, and for the new time"
         );
         assert_eq!(
-            told(&mut heartbeats, start + 4 * HOUR),
+            told(&heartbeats, &mut open, start + 4 * HOUR),
             Some(Status::Trigger)
         );
 
@@ -418,12 +408,11 @@ mod tests {
             last_seen: Some(7),
             silence: 4 * HOUR,
         };
-        assert!(
-            matches!(&gone[..], [gone] if gone.told && gone.seen == remembered),
-            "{gone:?}"
-        );
+        assert_eq!(gone, [remembered]);
+        // Its alert ends with it.
+        open = Open::default();
         assert_eq!(
-            (heartbeats.next(), heartbeats.expected().next()),
+            (heartbeats.next(&open), heartbeats.states(start).next()),
             (None, None)
         );
 
@@ -434,7 +423,7 @@ mod tests {
                 .is_empty()
         );
         heartbeats.hear(&heard(start + 99 * HOUR, 8));
-        assert_eq!(heartbeats.next(), Some(start + 102 * HOUR));
+        assert_eq!(heartbeats.next(&open), Some(start + 102 * HOUR));
         assert_eq!(
             heartbeats.last_seen().map(|(_, at)| at).collect::<Vec<_>>(),
             [7]
@@ -444,9 +433,10 @@ mod tests {
     #[test]
     fn unexpected_source_is_written_down_only_when_heard() {
         let start = Instant::now();
+        let open = Open::default();
         let mut heartbeats = Heartbeats::new(expected(None), Vec::new(), start);
         assert_eq!(
-            (heartbeats.to_write(start, false), heartbeats.next()),
+            (heartbeats.to_write(start, false), heartbeats.next(&open)),
             (vec![], None)
         );
         heartbeats.hear(&heard(start + HOUR, 7));
@@ -460,16 +450,17 @@ mod tests {
     #[test]
     fn request_after_a_long_silence_is_written_down_at_once() {
         let start = Instant::now();
+        let open = Open::default();
         let mut heartbeats = Heartbeats::new(expected(Some(24 * HOUR)), Vec::new(), start);
         heartbeats.hear(&heard(start + WRITE, 1));
         assert_eq!(
-            (heartbeats.awaited().count(), heartbeats.is_outdated()),
+            (heartbeats.awaited(&open).count(), heartbeats.is_outdated()),
             (0, false),
             "a crash costs a minute at most"
         );
         heartbeats.written(start + 2 * HOUR);
         assert_eq!(
-            (heartbeats.awaited().count(), heartbeats.is_outdated()),
+            (heartbeats.awaited(&open).count(), heartbeats.is_outdated()),
             (1, false),
             "nothing has come"
         );
@@ -481,39 +472,11 @@ mod tests {
         );
         heartbeats.written(start + 3 * HOUR);
         assert_eq!(
-            (heartbeats.awaited().count(), heartbeats.is_outdated()),
+            (heartbeats.awaited(&open).count(), heartbeats.is_outdated()),
             (0, false)
         );
         heartbeats.take(expected(None), start + 4 * HOUR);
         heartbeats.written(start + 5 * HOUR);
-        assert_eq!(heartbeats.awaited().count(), 0, "nothing is expected");
-    }
-
-    #[test]
-    fn open_alert_follows_its_renamed_destination() {
-        let start = Instant::now();
-        for comes in [false, true] {
-            let mut heartbeats = Heartbeats::new(expected(Some(HOUR)), Vec::new(), start);
-            assert_eq!(told(&mut heartbeats, start + HOUR), Some(Status::Trigger));
-            let mut elsewhere = expected(Some(HOUR));
-            elsewhere[0].destination = "e".into();
-            heartbeats.take(elsewhere, start + 2 * HOUR);
-            if comes {
-                heartbeats.hear(&heard(start + 2 * HOUR, 1));
-            }
-            let (event, destination, done) = heartbeats.due(start + 2 * HOUR).unwrap();
-            let expected = if comes {
-                Status::Resolve
-            } else {
-                Status::Trigger
-            };
-            assert_eq!(
-                (event.status, &*destination),
-                (expected, "e"),
-                "the store ends it where it was told"
-            );
-            heartbeats.done(&done);
-            assert!(heartbeats.due(start + 2 * HOUR).is_none());
-        }
+        assert_eq!(heartbeats.awaited(&open).count(), 0, "nothing is expected");
     }
 }

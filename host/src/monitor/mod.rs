@@ -15,10 +15,11 @@ mod condition;
 mod destinations;
 mod direct;
 mod heartbeat;
-mod inherit;
+mod open;
+mod orphans;
 mod pings;
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,18 +30,20 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::alert::internal::{self, Topic};
+use crate::alert::internal::Topic;
 use crate::clock::wall_ms;
 use crate::health::{Board, Health};
 use crate::metrics::{Metrics, SourceLabel};
-use crate::store::{Notice, Snapshot, Store, StoreError, Told};
+use crate::store::{Notice, Snapshot, Store, StoreError};
 
 pub use direct::Direct;
 pub use heartbeat::{Expected, Reloaded};
 pub use pings::{Beat, Pings};
 
-use destinations::Destinations;
-use heartbeat::{Gone, Heartbeats, WRITE};
+use destinations::{Destinations, HEALTH};
+use heartbeat::{Heartbeats, WRITE};
+use open::Open;
+use orphans::{Orphan, Watchers};
 
 /// The pause after a failed write to the store.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -52,40 +55,21 @@ const GATHER: Duration = Duration::from_secs(2);
 /// The interval of recounts within an hour of the last alert about dead letters.
 const RECOUNT: Duration = Duration::from_secs(5 * 60);
 
-/// Tells the monitor.
+/// Raises internal alerts, and resolves them.
 #[derive(Debug)]
 pub struct Monitor {
     store: Store,
     health: Health,
     metrics: Metrics,
     heartbeats: Heartbeats,
-    ops: Option<Ops>,
+    destinations: Destinations,
+    /// The names of all destinations.
+    configured: Vec<String>,
+    open: Open,
+    /// The time of the next count of dead letters and of what waits for destinations that are gone.
+    count_at: Option<Instant>,
+    counted_at: Instant,
     remembered: Arc<Mutex<Snapshot>>,
-    /// The work to be done before anything else.
-    first: VecDeque<Work>,
-}
-
-/// The conditions that fire at the operator's destination.
-#[derive(Debug)]
-struct Ops {
-    /// Its name.
-    name: String,
-    /// The other destinations.
-    others: Destinations,
-    /// The number of dead letters of each destination that the last alert said.
-    dead_letters: BTreeMap<String, i64>,
-    /// Destinations that are not configured any more, and whether it fired that alerts wait for
-    /// them.
-    gone: BTreeMap<String, bool>,
-}
-
-/// A change that the store is asked for.
-#[derive(Debug, Clone)]
-enum Work {
-    /// To raise this alert at a destination.
-    Tell(String, Box<contract::Alert>),
-    /// To forget that this fired.
-    Forget(Told),
 }
 
 /// The part of the configuration that the monitor needs.
@@ -99,8 +83,8 @@ pub struct Plan {
     pub operator_destination: Option<String>,
     /// The names of all destinations that alerts wait for.
     pub waiting: Vec<String>,
-    /// Destinations that are not configured any more, and how many alerts wait for each.
-    pub gone: Vec<(String, i64)>,
+    /// The names of those that are not configured any more.
+    pub gone: Vec<String>,
 }
 
 impl Monitor {
@@ -116,38 +100,28 @@ impl Monitor {
     ) -> Result<Self, StoreError> {
         let now = Instant::now();
         let remembered = store.snapshot()?;
-        let mut heartbeats = Heartbeats::new(plan.sources.clone(), remembered.seen()?, now);
-        let ops = plan.operator_destination.as_ref();
-        let mut others = ops.map(|ops| {
-            Destinations::new(
-                plan.destinations
-                    .iter()
-                    .filter(|name| *name != ops)
-                    .cloned(),
-                now,
-            )
-        });
-        let (first, dead_letters) =
-            inherit::inherit(remembered.told()?, plan, &mut heartbeats, others.as_mut());
-        let ops = ops.zip(others).map(|(name, others)| Ops {
-            name: name.clone(),
-            others,
-            dead_letters,
-            gone: plan
-                .gone
-                .iter()
-                .map(|(name, _)| (name.clone(), true))
-                .collect(),
-        });
-        let remembered = Arc::new(Mutex::new(remembered));
+        let open = Open::new(remembered.told()?);
+        let operators = plan.operator_destination.as_deref();
+        let mut destinations = Destinations::new(operators, &plan.destinations, &plan.gone, now);
+        for topic in HEALTH {
+            for name in open.about(topic) {
+                if open.place(&topic.key(name)) == destinations.fires_at(name) {
+                    let waits = plan.waiting.iter().any(|one| one == name);
+                    destinations.inherit(topic, name, waits, now);
+                }
+            }
+        }
         let monitor = Self {
+            heartbeats: Heartbeats::new(plan.sources.clone(), remembered.seen()?, now),
             store,
             health,
             metrics,
-            heartbeats,
-            ops,
-            remembered,
-            first,
+            destinations,
+            configured: plan.destinations.clone(),
+            open,
+            count_at: Some(now),
+            counted_at: now,
+            remembered: Arc::new(Mutex::new(remembered)),
         };
         monitor.show_last_seen();
         Ok(monitor)
@@ -161,8 +135,6 @@ impl Monitor {
         let mut dead = self.store.dead();
         let start = Instant::now();
         let mut write_at = start + WRITE;
-        let mut count_at = Some(start);
-        let mut counted_at = start;
         let mut not_before = start;
         loop {
             let now = Instant::now();
@@ -172,7 +144,7 @@ impl Monitor {
                 let taken = taken.borrow_and_update().clone();
                 self.take(taken).await;
                 self.learn(&shown, now);
-                count_at = Some(now);
+                self.count_at = Some(now);
             }
             let in_trouble = trouble.borrow_and_update().lasts;
             self.health.set_unstored(|| self.store.unstored());
@@ -185,19 +157,6 @@ impl Monitor {
             }
             let mut next = Some(not_before);
             if not_before <= now {
-                // Not before inherited conditions have resolved: that would resolve the count's
-                // alert as well.
-                if self.first.is_empty() && count_at.is_some_and(|at| at <= now) {
-                    counted_at = now;
-                    count_at = match self.count().await {
-                        Ok(true) => None,
-                        Ok(false) => Some(now + RECOUNT),
-                        Err(error) => {
-                            tracing::warn!(%error, "dead letters could not be reported; it is tried again");
-                            Some(now + PAUSE)
-                        }
-                    };
-                }
                 next = match self.tell(now).await {
                     // A condition that has just fired may be over by now.
                     Ok(true) => continue,
@@ -209,18 +168,14 @@ impl Monitor {
                     }
                 };
             }
-            let count = count_at.map(|at| at.max(not_before));
-            let soon = counted_at + GATHER;
-            let wake = [next, count]
-                .into_iter()
-                .flatten()
-                .fold(write_at, Instant::min);
+            let soon = self.counted_at + GATHER;
+            let wake = next.map_or(write_at, |at| at.min(write_at));
             tokio::select! {
                 changed = board.changed() => if changed.is_err() { return },
                 // Not with every commit that fails, because internal alerts fail with them.
                 changed = trouble.wait_for(|trouble| trouble.lasts != in_trouble) => if changed.is_err() { return },
-                changed = dead.changed(), if count_at.is_none_or(|at| at > soon) => match changed {
-                    Ok(()) => count_at = Some(soon.max(Instant::now())),
+                changed = dead.changed(), if self.count_at.is_none_or(|at| at > soon) => match changed {
+                    Ok(()) => self.count_at = Some(soon.max(Instant::now())),
                     Err(_) => return,
                 },
                 () = self.health.came() => {}
@@ -235,101 +190,55 @@ impl Monitor {
 
     /// Learns the state of the destinations, and which sources were heard.
     fn learn(&mut self, board: &Board, now: Instant) {
-        if let Some(ops) = &mut self.ops {
-            ops.others.find(board, now);
-        }
+        self.destinations.find(board, now);
         // In this order: what comes between the two is waited for.
         self.heartbeats
-            .awaited()
+            .awaited(&self.open)
             .for_each(|source| self.health.wait_for(source));
         self.heartbeats.hear(&self.health.last_heard());
         for (source, silent) in self.heartbeats.states(now) {
-            let label = SourceLabel {
-                source: Arc::clone(source),
-            };
-            self.metrics
-                .source_heartbeat_missed
-                .get_or_create(&label)
-                .set(i64::from(silent));
+            let missed = &self.metrics.source_heartbeat_missed;
+            missed.get_or_create(&label(source)).set(i64::from(silent));
         }
     }
 
-    /// Watches these sources from now on. A missed heartbeat of a source that is gone resolves
-    /// where it fired.
+    /// Watches these sources and destinations from now on.
     async fn take(&mut self, taken: Reloaded) {
-        let expected =
-            |heartbeats: &Heartbeats| -> HashSet<_> { heartbeats.expected().cloned().collect() };
-        let before = expected(&self.heartbeats);
-        self.take_destinations(&taken.destinations, taken.since);
-        let mut seen = Vec::new();
-        for Gone {
-            expected:
-                Expected {
-                    source,
-                    destination,
-                    ..
-                },
-            seen: last,
-            told,
-        } in self.heartbeats.take(taken.sources, taken.since)
-        {
-            if told {
-                let event = Topic::MissedHeartbeat.resolves(&source);
-                self.first
-                    .push_back(Work::Tell(destination.to_string(), Box::new(event)));
-            }
-            self.metrics
-                .source_last_seen
-                .remove(&SourceLabel { source });
-            seen.push(last);
+        self.destinations.take(&taken.destinations, taken.since);
+        self.configured = taken.destinations;
+        let gone = self.heartbeats.take(taken.sources, taken.since);
+        let names: Vec<_> = gone.iter().map(|seen| Arc::from(&*seen.source)).collect();
+        for source in &names {
+            self.metrics.source_last_seen.remove(&label(source));
         }
-        for source in before.difference(&expected(&self.heartbeats)) {
-            self.metrics.source_heartbeat_missed.remove(&SourceLabel {
-                source: Arc::clone(source),
-            });
+        for source in names.iter().chain(self.heartbeats.unexpected()) {
+            self.metrics.source_heartbeat_missed.remove(&label(source));
         }
         self.show_last_seen();
-        if !seen.is_empty()
-            && let Err(error) = self.store.remember(seen).await
+        if !gone.is_empty()
+            && let Err(error) = self.store.remember(gone).await
         {
             tracing::warn!(%error, "it could not be written down when the sources that are gone were heard of");
         }
-    }
-
-    /// Watches these destinations from now on. Alerts about one that is gone resolve, and it is
-    /// watched whether anything waits for it.
-    fn take_destinations(&mut self, names: &[String], now: Instant) {
-        let Some(ops) = &mut self.ops else { return };
-        let present = names.iter().filter(|name| **name != ops.name).cloned();
-        let ended = ops.others.take(present, now);
-        let mut over: Vec<_> = ended.told;
-        ops.gone
-            .extend(ended.gone.into_iter().map(|name| (name, false)));
-        for name in names {
-            if ops.gone.remove(name) == Some(true) {
-                over.push(Topic::DestinationGone.resolves(name));
-            }
+        // Other parts of the gateway have told of sources since the start.
+        match self.read(|snapshot| snapshot.told()).await {
+            Ok(told) => self.open = Open::new(told),
+            Err(error) => tracing::warn!(%error, "the open internal alerts could not be read"),
         }
-        let tell = |event| Work::Tell(ops.name.clone(), Box::new(event));
-        self.first.extend(over.into_iter().map(tell));
     }
 
     fn show_last_seen(&self) {
         for (source, last_seen) in self.heartbeats.last_seen() {
-            let label = SourceLabel {
-                source: Arc::clone(source),
-            };
-            self.metrics
-                .source_last_seen
-                .get_or_create(&label)
-                .set(last_seen as f64 / 1000.0);
+            let shown = self.metrics.source_last_seen.get_or_create(&label(source));
+            shown.set(last_seen as f64 / 1000.0);
         }
     }
 
     /// Returns when an alert is due, if nothing changes.
     fn next(&self) -> Option<Instant> {
-        let destinations = self.ops.as_ref().and_then(|ops| ops.others.next());
-        [self.heartbeats.next(), destinations]
+        let heartbeat = self.heartbeats.next(&self.open);
+        let condition = self.destinations.next();
+        [self.count_at, heartbeat, condition]
             .into_iter()
             .flatten()
             .min()
@@ -338,82 +247,118 @@ impl Monitor {
     /// Raises every alert that is due at `now`. Returns whether there was any.
     async fn tell(&mut self, now: Instant) -> Result<bool, StoreError> {
         let mut any = false;
-        while let Some(work) = self.first.front() {
-            match work.clone() {
-                Work::Tell(destination, event) => {
-                    keep(&self.store, &destination, *event).await?;
+        while let Some(Orphan { told, end }) = self.orphan() {
+            match end {
+                Some(event) => {
+                    self.raise(&told.destination, event).await?;
                 }
-                Work::Forget(told) => self.store.forget(told).await?,
+                None => {
+                    let key = told.key.clone();
+                    self.store.forget(told).await?;
+                    self.open.forget(&key);
+                }
             }
-            self.first.pop_front();
         }
-        if self.heartbeats.due(now).is_some() {
+        if self.heartbeats.due(now, &self.open).is_some() {
             // Before it fires: after a crash between the two it is still to fire, and does not
             // begin anew.
             self.write(false).await?;
         }
-        while let Some((event, destination, done)) = self.heartbeats.due(now) {
-            keep(&self.store, &destination, event).await?;
-            self.heartbeats.done(&done);
+        while let Some((event, destination)) = self.heartbeats.due(now, &self.open) {
+            self.raise(&destination, event).await?;
             any = true;
         }
-        let Some(ops) = &mut self.ops else {
-            return Ok(any);
-        };
-        while let Some((event, done)) = ops.others.due(now) {
-            keep(&self.store, &ops.name, event).await?;
-            ops.others.done(&done, now);
+        while let Some((event, operators, done)) = self.destinations.due(now) {
+            self.raise(&operators, event).await?;
+            self.destinations.done(&done, now);
             any = true;
+        }
+        // Not before orphans have ended: that would end the count's alert as well.
+        if self.count_at.is_some_and(|at| at <= now) {
+            let all_told = self.count().await?;
+            self.counted_at = now;
+            self.count_at = (!all_told).then(|| now + RECOUNT);
         }
         Ok(any)
     }
 
-    /// Counts the dead letters, and fires where there are more than before, or resolves where there
-    /// are none. Returns whether all of it was reported: within an hour of the last alert, the
-    /// store drops another one. (The alert of an earlier run counts as none, because its number is
-    /// not known: once too often is better than never.)
-    async fn count(&mut self) -> Result<bool, StoreError> {
-        let Some(ops) = &mut self.ops else {
-            return Ok(true);
+    fn orphan(&self) -> Option<Orphan> {
+        let watchers = Watchers {
+            heartbeats: &self.heartbeats,
+            destinations: &self.destinations,
+            configured: &self.configured,
         };
-        let remembered = Arc::clone(&self.remembered);
-        let count = move || remembered.lock().dead();
-        let counted = tokio::task::spawn_blocking(count)
-            .await
-            .map_err(|_| StoreError::Closed)??;
-        let counted: BTreeMap<_, _> = counted
-            .into_iter()
-            .filter(|(name, _)| ops.others.contains(name))
-            .collect();
-        let mut all_told = true;
-        for (name, alerts) in &counted {
-            let more = ops.dead_letters.get(name).is_none_or(|told| alerts > told);
-            if !more
-                || keep(
-                    &self.store,
-                    &ops.name,
-                    internal::dead_letters(name, *alerts),
-                )
-                .await?
-            {
-                ops.dead_letters.insert(name.clone(), *alerts);
-            } else {
+        watchers.orphan(&self.open)
+    }
+
+    /// Counts dead letters, and what waits for destinations that are gone, and raises what that
+    /// calls for. Returns whether all of it was told and nothing is left to count: within an hour of
+    /// the last alert about dead letters, the store drops another one. (The alert of an earlier run
+    /// counts as none, because its number is not known: once too often is better than never.)
+    async fn count(&mut self) -> Result<bool, StoreError> {
+        let [watched, gone] = self.destinations.names();
+        // Again and again while one is gone: a request that began before a reload may still bring
+        // alerts for it, and what waits may be dismissed.
+        let mut all_told = gone.is_empty();
+        let counts = self.read(move |snapshot| {
+            let dead: BTreeMap<_, _> = snapshot.dead()?.into_iter().collect();
+            let dead = |name: String| {
+                let alerts = dead.get(&name).copied().unwrap_or_default();
+                (Topic::DeadLetters, name, alerts)
+            };
+            let mut counts: Vec<_> = watched.into_iter().map(dead).collect();
+            for name in gone {
+                let alerts = snapshot.count_waiting_for(&name)?;
+                counts.push((Topic::DestinationGone, name, alerts));
+            }
+            Ok(counts)
+        });
+        for (topic, name, alerts) in counts.await? {
+            let open = &self.open;
+            let due = self.destinations.due_by_count(topic, &name, alerts, open);
+            let Some((event, operators)) = due else {
+                continue;
+            };
+            let news = self.raise(&operators, event).await?;
+            if !news && topic == Topic::DeadLetters {
                 all_told = false;
+            } else if let Some(said) = self.destinations.said(topic, &name) {
+                *said = alerts;
             }
         }
-        let over: Vec<_> = ops
-            .dead_letters
-            .keys()
-            .filter(|name| !counted.contains_key(*name))
-            .cloned()
-            .collect();
-        for name in over {
-            keep(&self.store, &ops.name, Topic::DeadLetters.resolves(&name)).await?;
-            ops.dead_letters.remove(&name);
+        Ok(all_told)
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Snapshot) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let remembered = Arc::clone(&self.remembered);
+        let read = tokio::task::spawn_blocking(move || read(&remembered.lock()));
+        read.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Has the store keep an internal alert, and logs it where it is news. Returns whether it was.
+    async fn raise(
+        &mut self,
+        destination: &str,
+        event: contract::Alert,
+    ) -> Result<bool, StoreError> {
+        let key = event.key().to_owned();
+        let status = event.status;
+        let title = event.title.clone();
+        let notice = Notice {
+            destination: destination.to_owned(),
+            event,
+            at_ms: wall_ms(),
+        };
+        let news = self.store.tell(notice).await?;
+        if news {
+            let status = status.as_str();
+            tracing::warn!(key, status, destination, title, "internal alert");
         }
-        // Again and again while there is one: a request that began before a reload may still bring
-        // alerts for it, and what waits may be dismissed.
-        Ok(ops.count_gone(&self.store).await? && all_told)
+        self.open.note(key, status, destination);
+        Ok(news)
     }
 
     /// Writes down when sources were heard: `all` of them, or those that have news.
@@ -428,63 +373,15 @@ impl Monitor {
     }
 }
 
-impl Ops {
-    /// Counts what waits for destinations that are gone, and fires or resolves where that is news.
-    /// Returns whether there is none.
-    async fn count_gone(&mut self, store: &Store) -> Result<bool, StoreError> {
-        if self.gone.is_empty() {
-            return Ok(true);
-        }
-        let reader = store.due_reader()?;
-        let names = self.gone.keys().cloned();
-        let names: Vec<_> = names.collect();
-        let count = move || {
-            let count = |name: String| Ok((reader.count_waiting_for(&name)?, name));
-            names.into_iter().map(count).collect()
-        };
-        let counted: Result<Vec<_>, StoreError> = tokio::task::spawn_blocking(count)
-            .await
-            .map_err(|_| StoreError::Closed)?;
-        for (alerts, name) in counted? {
-            let told = self.gone.get(&name).copied().unwrap_or_default();
-            let event = match (alerts, told) {
-                (0, true) => Topic::DestinationGone.resolves(&name),
-                (1.., false) => internal::destination_gone(&name, alerts),
-                _ => continue,
-            };
-            keep(store, &self.name, event).await?;
-            self.gone.insert(name, !told);
-        }
-        Ok(false)
-    }
+fn label(source: &Arc<str>) -> SourceLabel {
+    let source = Arc::clone(source);
+    SourceLabel { source }
 }
 
 fn unless_written(written: Result<(), StoreError>) {
     if let Err(error) = written {
         tracing::warn!(%error, "it could not be written down when sources were heard of");
     }
-}
-
-/// Has the store keep an internal alert, and logs it where it is news. Returns whether it was.
-async fn keep(
-    store: &Store,
-    destination: &str,
-    event: contract::Alert,
-) -> Result<bool, StoreError> {
-    let key = event.key().to_owned();
-    let status = event.status.as_str();
-    let title = event.title.clone();
-    let news = store
-        .tell(Notice {
-            destination: destination.to_owned(),
-            event,
-            at_ms: wall_ms(),
-        })
-        .await?;
-    if news {
-        tracing::warn!(key, status, destination, title, "internal alert");
-    }
-    Ok(news)
 }
 
 #[cfg(test)]

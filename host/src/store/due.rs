@@ -17,7 +17,6 @@ use super::{Location, Node, StoreError, shared};
 use crate::alert::Alert;
 use crate::alert::fallback::{self, Reason};
 use crate::clock::{LONGEST_WAIT, rfc3339};
-use crate::config::OWN_SOURCE;
 
 /// How often in a row a place in the file must be found damaged until that is taken for its end: a
 /// disk that fails may recover.
@@ -62,13 +61,6 @@ pub(super) const NEXT_SOURCE: &str = "SELECT min(source) FROM queue INDEXED BY q
 pub(super) const DUE: &str = "SELECT id, due_at FROM queue INDEXED BY queue_due
     WHERE destination = ?1 AND priority = ?2 AND source = ?3 AND due_at IS NOT NULL AND due_at <= ?4
     AND (due_at, id) > (?5, ?6) ORDER BY due_at, id LIMIT ?7";
-
-pub(super) const WAITING_FOR: &str = "WITH RECURSIVE waiting (number) AS (
-    SELECT min(destination) FROM queue WHERE due_at IS NOT NULL
-    UNION ALL
-    SELECT (SELECT min(destination) FROM queue WHERE due_at IS NOT NULL AND destination > number)
-    FROM waiting WHERE number IS NOT NULL
-) SELECT name FROM waiting JOIN destinations d ON d.id = number ORDER BY name";
 
 /// Makes due now what was written down while the machine's clock was ahead of what it is now, and
 /// would wait until that time comes again: what is due later than anything waits, and what is yet
@@ -381,32 +373,6 @@ impl DueReader {
         )?;
         let mut rows = statement.query([(ALERTS_PER_REQUEST * DELIVERIES_PER_ALERT) as i64])?;
         Ok(rows.next()?.map(|row| row.get(0)).transpose()?)
-    }
-
-    /// Destinations that alerts wait for. It steps from one to the next, and does not look at what
-    /// waits.
-    ///
-    /// # Errors
-    /// What the disk said.
-    pub fn waiting_for(&self) -> Result<Vec<String>, StoreError> {
-        let mut statement = self.connection.prepare_cached(WAITING_FOR)?;
-        let rows = statement.query_map([], |row| {
-            Ok(String::from_utf8_lossy(row.get_ref(0)?.as_bytes()?).into_owned())
-        })?;
-        Ok(rows.collect::<Result<_, _>>()?)
-    }
-
-    /// Returns the number of alerts of senders that wait for `destination`. It looks at all that
-    /// wait.
-    ///
-    /// # Errors
-    /// What the disk said.
-    pub fn count_waiting_for(&self, destination: &str) -> Result<i64, StoreError> {
-        let sql = "SELECT count(*) FROM queue q WHERE destination = (SELECT id FROM destinations WHERE name = ?1)
-                   AND source IS DISTINCT FROM (SELECT id FROM sources WHERE name = ?2)";
-        Ok(self
-            .connection
-            .query_row(sql, [destination, OWN_SOURCE], |row| row.get(0))?)
     }
 
     /// Returns the jobs that operators asked for, oldest first.

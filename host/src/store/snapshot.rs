@@ -1,7 +1,9 @@
-//! The snapshot of state for a restart: the last request of each source, and open internal alerts.
+//! The snapshot of state for a restart: the last request of each source, open internal alerts, and
+//! which destinations alerts wait for.
 
 use std::time::Duration;
 
+use crate::config::OWN_SOURCE;
 use crate::store::sql::Connection;
 use rusqlite::params;
 
@@ -9,6 +11,13 @@ use super::command::Command;
 use super::notice::Told;
 use super::step::Step;
 use super::{Location, MuteRecord, StoreError, mutes};
+
+pub(super) const WAITING_FOR: &str = "WITH RECURSIVE waiting (number) AS (
+    SELECT min(destination) FROM queue WHERE due_at IS NOT NULL
+    UNION ALL
+    SELECT (SELECT min(destination) FROM queue WHERE due_at IS NOT NULL AND destination > number)
+    FROM waiting WHERE number IS NOT NULL
+) SELECT name FROM waiting JOIN destinations d ON d.id = number ORDER BY name";
 
 /// The time when a source was heard of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,6 +109,32 @@ impl Snapshot {
         let mut statement = self.connection.prepare_cached(sql)?;
         let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
         Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Destinations that alerts wait for. It steps from one to the next, and does not look at what
+    /// waits.
+    ///
+    /// # Errors
+    /// What the disk said.
+    pub fn waiting_for(&self) -> Result<Vec<String>, StoreError> {
+        let mut statement = self.connection.prepare_cached(WAITING_FOR)?;
+        let rows = statement.query_map([], |row| {
+            Ok(String::from_utf8_lossy(row.get_ref(0)?.as_bytes()?).into_owned())
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Returns the number of alerts of senders that wait for `destination`. It looks at all that
+    /// wait.
+    ///
+    /// # Errors
+    /// What the disk said.
+    pub fn count_waiting_for(&self, destination: &str) -> Result<i64, StoreError> {
+        let sql = "SELECT count(*) FROM queue q WHERE destination = (SELECT id FROM destinations WHERE name = ?1)
+                   AND source IS DISTINCT FROM (SELECT id FROM sources WHERE name = ?2)";
+        Ok(self
+            .connection
+            .query_row(sql, [destination, OWN_SOURCE], |row| row.get(0))?)
     }
 
     /// Returns how many requests of a source its plugin failed on and have not been read since, and

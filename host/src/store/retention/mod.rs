@@ -71,10 +71,10 @@ pub async fn keep_within(
     stop: CancellationToken,
 ) {
     let mut keeper = Keeper {
+        told: Told::of_earlier_runs(&store),
         store,
         retention,
         metrics,
-        told: Told::default(),
         cursors: [0; 4],
     };
     tokio::select! {
@@ -87,10 +87,10 @@ pub async fn keep_within(
 #[cfg(test)]
 pub async fn keep_once(store: Store, retention: Retention, metrics: Metrics) {
     let mut keeper = Keeper {
+        told: Told::of_earlier_runs(&store),
         store,
         retention,
         metrics,
-        told: Told::default(),
         cursors: [0; 4],
     };
     keeper.old().await.unwrap();

@@ -26,6 +26,17 @@ pub struct Told {
 }
 
 impl Told {
+    /// Returns what an earlier run has told and not ended.
+    pub fn of_earlier_runs(store: &Store) -> Self {
+        let key = Topic::IdentitiesFull.key("");
+        let open = store.snapshot().and_then(|snapshot| snapshot.told());
+        let open = open.unwrap_or_default();
+        Self {
+            identities: open.iter().any(|told| told.key == key),
+            ..Self::default()
+        }
+    }
+
     /// Tells when the machine's clock has been set since it was last told.
     pub fn of_drift(&mut self, store: &Store) {
         let drift_ms = store.clock().drift_ms();

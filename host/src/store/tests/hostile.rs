@@ -203,7 +203,7 @@ async fn absurd_figures_neither_stop_an_alert_nor_make_a_panic() {
             bench.store.requeue(job).await.unwrap();
         }
         assert!(reader.jobs().unwrap().is_empty(), "{statement}");
-        reader.waiting_for().unwrap();
+        bench.store.snapshot().unwrap().waiting_for().unwrap();
         reader.oldest_pending().unwrap();
         reader.next_due_at(DESTINATION, LATE).unwrap();
         // To the end of the table, which absurd numbers must not move away.

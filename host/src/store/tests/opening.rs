@@ -228,7 +228,7 @@ fn work(dir: &TempDir) -> Vec<i32> {
                 DELIVERIES_PER_ALERT as i64
             ],
         ),
-        steps(due::WAITING_FOR, &[]),
+        steps(snapshot::WAITING_FOR, &[]),
         steps(due::NEXT_PRIORITY, params![1, i64::MIN]),
         steps(due::NEXT_PRIORITY, params![1, 1]),
         steps(due::NEXT_SOURCE, params![1, 1, i64::MIN]),
@@ -253,8 +253,9 @@ fn what_a_start_reads_does_not_grow_with_the_backlog() {
     )
     .unwrap();
     let mut reader = store.due_reader().unwrap();
-    assert_eq!(reader.waiting_for().unwrap(), [DESTINATION]);
-    assert_eq!(reader.count_waiting_for(DESTINATION).unwrap(), 40_000);
+    let snapshot = store.snapshot().unwrap();
+    assert_eq!(snapshot.waiting_for().unwrap(), [DESTINATION]);
+    assert_eq!(snapshot.count_waiting_for(DESTINATION).unwrap(), 40_000);
     let due = reader.due(DESTINATION, LATE, &HashSet::new(), 256).unwrap();
     assert_eq!(due.len(), 256, "{:?}", reader.take_unreadable());
 }

@@ -246,7 +246,7 @@ async fn internal_alerts_do_not_count_as_alerts_of_senders() {
     let waiting = |bench: &Bench| {
         bench
             .store
-            .due_reader()
+            .snapshot()
             .unwrap()
             .count_waiting_for(DESTINATION)
             .unwrap()
