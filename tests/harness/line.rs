@@ -58,7 +58,9 @@ impl Line {
         socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
         let address = socket.local_addr().unwrap();
         let state = watch::Sender::new(State::Well);
-        let carrying = carry_all(socket, to, state.subscribe());
+        // Before anybody can connect, however late the task begins.
+        let listener = try_listen(address).unwrap();
+        let carrying = carry_all(socket, listener, to, state.subscribe());
         Self {
             address,
             state,
@@ -93,9 +95,14 @@ impl Drop for Line {
     }
 }
 
-async fn carry_all(socket: TcpSocket, to: SocketAddr, mut state: watch::Receiver<State>) {
+async fn carry_all(
+    socket: TcpSocket,
+    listener: TcpListener,
+    to: SocketAddr,
+    mut state: watch::Receiver<State>,
+) {
     let address = socket.local_addr().unwrap();
-    let mut listener = None;
+    let mut listener = Some(listener);
     loop {
         let now = state.borrow_and_update().clone();
         // Dropped with the next change, and so is every connection.
@@ -132,12 +139,17 @@ async fn listen(address: SocketAddr) -> TcpListener {
     let mut moment = tokio::time::interval(Duration::from_millis(5));
     loop {
         moment.tick().await;
-        let socket = TcpSocket::new_v4().unwrap();
-        socket.set_reuseaddr(true).unwrap();
-        if let Ok(listener) = socket.bind(address).and_then(|()| socket.listen(1024)) {
+        if let Ok(listener) = try_listen(address) {
             return listener;
         }
     }
+}
+
+fn try_listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(1024)
 }
 
 /// Carries bytes until either side leaves, or the line changes.
