@@ -361,6 +361,13 @@ fn told(decision: &Decision, out: &mut impl Write) -> std::io::Result<()> {
             "\nDelivered by itself, it is resolved after {time} without another event of its key."
         )?;
     }
+    if let Some(rule) = decision.dropped_unless_open {
+        writeln!(
+            out,
+            "\nRule {rule} drops the resolve: it would be stored as ignored, unless the alert of its key is open. Then it \
+             is delivered."
+        )?;
+    }
     match decision.dropped_by {
         Some(rule) => {
             writeln!(

@@ -275,7 +275,8 @@ fn warn_of_unknown_sources(
 ) {
     for source in sources.iter().filter_map(|(_, source)| source.as_ref()) {
         let name = source.name.as_str();
-        for (number, rule) in (1..).zip(&source.rules) {
+        for rule in &source.rules {
+            let number = rule.number;
             let patterns = rule.when.sources();
             if !patterns.is_empty() && !patterns.iter().any(|pattern| pattern.matches(name)) {
                 let found = format!(
@@ -293,7 +294,8 @@ fn warn_of_unknown_sources(
         return;
     };
     let names = || read.iter().map(|source| source.name.as_str());
-    for (number, mute) in (1..).zip(mutes) {
+    for mute in mutes {
+        let number = mute.number;
         for pattern in mute.when.sources() {
             let is_known = names()
                 .chain([OWN_SOURCE])

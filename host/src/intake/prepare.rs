@@ -62,6 +62,9 @@ pub(super) fn prepare(
         if let Some(rule) = decision.dropped_by {
             return Ok(new.ignored(format!("{DROPPED}{rule} of its source")));
         }
+        if let Some(rule) = decision.dropped_unless_open {
+            new = new.ignored_unless_open(format!("{DROPPED}{rule} of its source"));
+        }
         if let Some(group) = decision.group {
             new = new.grouped(&alert, group, operator_destination.as_deref());
         }

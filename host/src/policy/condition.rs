@@ -24,5 +24,5 @@ fn holds(term: &Term, source: &str, alert: &Alert) -> bool {
         Field::Title => Some(alert.title.as_str()),
         Field::Label(name) => alert.labels.get(name).map(String::as_str),
     };
-    value.is_some_and(|value| term.any.iter().any(|pattern| pattern.matches(value)))
+    value.is_some_and(|value| term.matches(value))
 }

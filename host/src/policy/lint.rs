@@ -2,12 +2,12 @@
 
 mod mutes;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub use mutes::{lint_mutes, unknown_source};
 
 use crate::config::{
-    Condition, Field, Pattern, Position, Redaction, Rule, Source, Term, did_you_mean,
+    Condition, Field, Group, Pattern, Position, Redaction, Rule, Source, Term, did_you_mean,
 };
 
 /// A rule or mute that has no effect, as far as reading tells.
@@ -21,14 +21,17 @@ pub struct Finding {
     pub help: String,
 }
 
-/// Finds rules of a source that can never match: they name a label that nothing sets, another
-/// source, or an alert that an earlier rule has stopped or dropped. A `not`, a redaction or a group
-/// of a label that nothing sets is found as well. `declared` are the labels that the plugin says it
-/// sets, `None` where it does not say.
+/// Finds rules of a source that can never match: they name a label that nothing sets, a value that
+/// a label of the operator never has, what their own `not` excludes, or an alert that an earlier
+/// rule has stopped or dropped. A `not`, a redaction or a group of a label that nothing sets is found
+/// as well, and a `resolve_after` beside a group. `declared` are the labels that the plugin says it
+/// sets, `None` where it does not say. A rule for another source is found with the configuration.
 pub fn lint(source: &Source, declared: Option<&[String]>) -> Vec<Finding> {
     let rules = &source.rules;
     let own = source.labels.keys().map(String::as_str);
+    let mut given = Given::of(source, declared);
     let group = source.group.as_ref();
+    let is_timed = source.resolve_after.is_some();
     let redact = &source.redact;
     let position = source.position;
     let source = source.name.as_str();
@@ -76,17 +79,26 @@ pub fn lint(source: &Source, declared: Option<&[String]>) -> Vec<Finding> {
                 }
             }
         }
-        if let Some(term) = rule
-            .when
-            .terms
-            .iter()
-            .find(|term| term.field == Field::Source)
-            && !term.any.iter().any(|pattern| pattern.matches(source))
-        {
+        if let Some((label, values)) = given.refused(&rule.when) {
             let found = format!(
-                "this rule can never match: it stands in {source} and asks for another source"
+                "this rule can never match: the label {label:?} of each alert of {source} is {values} there"
             );
-            find(found, "leave the source out".to_owned());
+            find(found, "ask for that, or remove the rule".to_owned());
+        }
+        if is_impossible(&rule.when) {
+            find(
+                "this rule can never match: its not excludes all that the rest of it asks for"
+                    .to_owned(),
+                "let the not exclude less".to_owned(),
+            );
+        }
+        if is_always(group) && rule.resolve_after.is_some() {
+            find(
+                format!(
+                    "the resolve_after of this rule does nothing: each alert of {source} is in a group"
+                ),
+                IN_A_GROUP.to_owned(),
+            );
         }
         // A rule drops resolves only where its condition names the status.
         let ends = |earlier: &&Rule| {
@@ -107,6 +119,14 @@ pub fn lint(source: &Source, declared: Option<&[String]>) -> Vec<Finding> {
         if let Some(known) = &mut known {
             known.extend(rule.labels.keys().map(String::as_str));
         }
+        given.sets(&rule.labels);
+    }
+    if is_always(group) && is_timed {
+        findings.push(Finding {
+            position,
+            found: format!("resolve_after does nothing: each alert of {source} is in a group"),
+            help: IN_A_GROUP.to_owned(),
+        });
     }
     if let Some(known) = &known {
         let missing = redacted(redact).filter(|name| !known.contains(name));
@@ -130,6 +150,64 @@ pub fn lint(source: &Source, declared: Option<&[String]>) -> Vec<Finding> {
         }));
     }
     findings
+}
+
+/// The advice for a time that no alert has.
+const IN_A_GROUP: &str = "write the resolve_after of its group";
+
+/// Returns whether each event goes into a group, storm or not.
+fn is_always(group: Option<&Group>) -> bool {
+    group.is_some_and(|group| group.above.is_none())
+}
+
+/// The values of the labels that the operator alone sets, at one place among the rules of a source.
+struct Given<'a> {
+    values: BTreeMap<&'a str, BTreeSet<&'a str>>,
+    /// The labels that the plugin says it sets.
+    declared: Option<&'a [String]>,
+}
+
+impl<'a> Given<'a> {
+    /// The values before the first rule.
+    fn of(source: &'a Source, declared: Option<&'a [String]>) -> Self {
+        let own = source.labels.iter();
+        let values = own.map(|(name, value)| (name.as_str(), BTreeSet::from([value.as_str()])));
+        Self {
+            values: values.collect(),
+            declared,
+        }
+    }
+
+    /// Takes down that a rule may have set labels. Of one that the sender may set too, any value is
+    /// possible.
+    fn sets(&mut self, labels: &'a BTreeMap<String, String>) {
+        for (name, value) in labels {
+            let is_free = self.declared.is_none_or(|declared| declared.contains(name));
+            if !is_free || self.values.contains_key(name.as_str()) {
+                self.values.entry(name).or_default().insert(value);
+            }
+        }
+    }
+
+    /// Returns a label of which a condition asks for a value that it never has, and its values.
+    fn refused<'w>(&self, when: &'w Condition) -> Option<(&'w str, String)> {
+        when.terms.iter().find_map(|term| {
+            let Field::Label(name) = &term.field else {
+                return None;
+            };
+            let values = self.values.get(name.as_str())?;
+            if values.iter().any(|value| term.matches(value)) {
+                return None;
+            }
+            let values: Vec<_> = values.iter().map(|value| format!("{value:?}")).collect();
+            Some((name.as_str(), values.join(" or ")))
+        })
+    }
+}
+
+/// Returns whether the `not` of a condition is sure to exclude all that the rest of it asks for.
+fn is_impossible(when: &Condition) -> bool {
+    when.not.as_deref().is_some_and(|not| covers(not, when))
 }
 
 /// Returns the names of the labels that are redacted.

@@ -17,9 +17,9 @@
 //!
 //! # What a rule cannot do
 //!
-//! A rule never changes an event id, so that a change of the rules reopens nothing. A resolve is
-//! dropped only by a rule whose condition names the status, so that a new rule leaves nothing open
-//! for ever.
+//! A rule never changes an event id, so that a change of the rules reopens nothing. A resolve of an
+//! alert that is open is dropped only by a rule whose condition names the status, so that a new rule
+//! leaves nothing open for ever. The store knows what is open.
 
 mod condition;
 mod details;
@@ -66,6 +66,8 @@ pub struct Decision {
     pub applied: Vec<usize>,
     /// The rule that dropped the alert, from 1.
     pub dropped_by: Option<usize>,
+    /// The rule that drops the resolve unless what it resolves is open, from 1.
+    pub dropped_unless_open: Option<usize>,
     /// The destinations that a rule chose in place of the source's.
     pub destinations: Option<Vec<String>>,
     /// How many places were masked.
@@ -112,6 +114,7 @@ impl Policy {
             alert,
             applied: Vec::new(),
             dropped_by: None,
+            dropped_unless_open: None,
             destinations: None,
             redacted: 0,
             masked: Vec::new(),
@@ -136,11 +139,13 @@ impl Policy {
                 continue;
             }
             if rule.drop && !drops(rule, &decision.alert) {
+                decision.dropped_unless_open.get_or_insert(number);
                 continue;
             }
             decision.applied.push(number);
             if rule.drop {
                 decision.dropped_by = Some(number);
+                decision.dropped_unless_open = None;
                 break;
             }
             apply(rule, source, decision);
@@ -180,8 +185,8 @@ fn milliseconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// Returns whether a rule that matches and drops may drop this alert: a resolve only where its
-/// condition says so.
+/// Returns whether a rule that matches and drops does so in any case: a resolve of what is open only
+/// where its condition says so.
 fn drops(rule: &Rule, alert: &Alert) -> bool {
     alert.status == Status::Trigger
         || rule

@@ -132,6 +132,8 @@ fn resolve_is_dropped_only_where_the_rule_names_it() {
         )
     };
     assert_eq!(decided("level = \"warning\""), (Some(1), None));
+    let spared = policy("[[sources.a.rules]]\ndrop = true").decide("a", resolve.clone());
+    assert_eq!(spared.dropped_unless_open, Some(1));
     assert_eq!(
         decided("level = \"warning\", status = [\"trigger\", \"resolve\"]"),
         (Some(1), Some(1))
@@ -215,7 +217,6 @@ fn rule_that_can_never_match_is_found() {
          [[sources.a.rules]]\nwhen = { team = \"voice\", eror_code = \"1\" }\ndrop = true\n
          [[sources.a.rules]]\nwhen = { level = [\"warning\", \"info\"] }\nlabels = { quiet = \"1\" }\nstop = true\n
          [[sources.a.rules]]\nwhen = { level = \"warning\", error_code = \"30006\" }\npriority = \"low\"\n
-         [[sources.a.rules]]\nwhen = { source = \"b\" }\npriority = \"low\"\n
          [[sources.a.rules]]\nwhen = { quiet = \"1\" }\npriority = \"low\"",
     );
     let declared = ["error_code".to_owned(), "level".to_owned()];
@@ -224,14 +225,59 @@ fn rule_that_can_never_match_is_found() {
         .iter()
         .map(|finding| (finding.position.line, finding.help.as_str()))
         .collect();
-    assert_eq!(found.len(), 3, "{found:?}");
+    assert_eq!(found.len(), 2, "{found:?}");
     assert_eq!(lines[0].1, "did you mean \"error_code\"?");
     assert!(found[1].found.contains("stops at every alert"), "{found:?}");
-    assert!(found[2].found.contains("another source"), "{found:?}");
     assert!(
-        lint(&source, None).len() == 2,
+        lint(&source, None).len() == 1,
         "a plugin that declares nothing may set any label"
     );
+}
+
+#[test]
+fn rule_that_contradicts_itself_or_a_fixed_label_is_found() {
+    let source = source(
+        "labels = { team = \"voice\" }\n
+         [[sources.a.rules]]\nwhen = { code = \"1\", not = { code = [\"1\", \"2\"] } }\npriority = \"low\"\n
+         [[sources.a.rules]]\nwhen = { code = \"1*\", not = { code = \"11\" } }\npriority = \"low\"\n
+         [[sources.a.rules]]\nwhen = { not = {} }\npriority = \"low\"\n
+         [[sources.a.rules]]\nwhen = { team = \"sms\" }\npriority = \"low\"\n
+         [[sources.a.rules]]\nwhen = { code = \"1\" }\nlabels = { team = \"sms\", shift = \"night\" }\n
+         [[sources.a.rules]]\nwhen = { team = \"sms\" }\npriority = \"low\"\n
+         [[sources.a.rules]]\nwhen = { shift = \"day\" }\npriority = \"low\"",
+    );
+    let found = |declared: Option<&[String]>| {
+        let found = lint(&source, declared).into_iter();
+        let found = found.map(|one| one.found.rsplit(": ").next().unwrap().to_owned());
+        found.collect::<Vec<_>>()
+    };
+    let excludes = "its not excludes all that the rest of it asks for";
+    let team = "the label \"team\" of each alert of a is \"voice\" there";
+    let shift = "the label \"shift\" of each alert of a is \"night\" there";
+    let declared = ["code".to_owned()];
+    assert_eq!(found(Some(&declared)), [excludes, excludes, team, shift]);
+    assert_eq!(
+        found(None),
+        [excludes, excludes, team],
+        "a sender may set any other label"
+    );
+}
+
+#[test]
+fn time_that_a_group_makes_idle_is_found() {
+    let text = |above: &str| {
+        format!(
+            "resolve_after = \"4h\"\n[[sources.a.rules]]\nresolve_after = \"1h\"\n[sources.a.group]\nby = [\"code\"]\n{above}"
+        )
+    };
+    let found = lint(&source(&text("")), None);
+    let found: Vec<_> = found.iter().map(|one| one.found.as_str()).collect();
+    let expected = [
+        "the resolve_after of this rule does nothing: each alert of a is in a group",
+        "resolve_after does nothing: each alert of a is in a group",
+    ];
+    assert_eq!(found, expected);
+    assert_eq!(lint(&source(&text("above = \"20/5m\"")), None), []);
 }
 
 #[test]
@@ -297,7 +343,11 @@ fn mute_that_never_holds_anything_is_found() {
          [[mutes]]\nwhen = { source = \"b\" }\nweekly = \"Sat 22:00 - Sun 06:00 UTC\"\nwhy = \"x\"
          [[mutes]]\nwhen = { source = \"a*\", eror_code = \"1\" }\nweekly = \"Sat 22:00 - Sun 06:00 UTC\"\nwhy = \"x\"
          [[mutes]]\nwhen = { source = \"a\" }\nuntil = 2020-01-01T00:00:00Z\nwhy = \"x\"
-         [[mutes]]\nwhen = { error_code = \"1\", team = \"voice\" }\nweekly = \"Sat 22:00 - Sun 06:00 UTC\"\nwhy = \"x\"",
+         [[mutes]]\nwhen = { error_code = \"1\", team = \"voice\" }\nweekly = \"Sat 22:00 - Sun 06:00 UTC\"\nwhy = \"x\"
+         [[mutes]]\nwhen = { status = \"resolve\" }\nweekly = \"Sat 22:00 - Sun 06:00 UTC\"\nwhy = \"x\"
+         [[mutes]]\nwhen = { team = \"sms\" }\nweekly = \"Sat 22:00 - Sun 06:00 UTC\"\nwhy = \"x\"
+         [[mutes]]\nwhen = { source = \"alert-gateway\" }\nweekly = \"Sat 22:00 - Sun 06:00 UTC\"\nwhy = \"x\"
+         [[mutes]]\nwhen = { source = \"a\", not = { source = \"*\" } }\nweekly = \"Sat 22:00 - Sun 06:00 UTC\"\nwhy = \"x\"",
     );
     let declared = ["error_code".to_owned()];
     let sources = [(&config.sources[0], Some(&declared[..]))];
@@ -309,10 +359,6 @@ fn mute_that_never_holds_anything_is_found() {
         .collect();
     let expected = [
         (
-            "it asks for a source that there is not",
-            "the sources are a",
-        ),
-        (
             "no alert of its sources has the label \"eror_code\"",
             "did you mean \"error_code\"?",
         ),
@@ -320,12 +366,25 @@ fn mute_that_never_holds_anything_is_found() {
             "it ended at 2020-01-01T00:00:00Z",
             "remove it, or write another time",
         ),
+        ("a resolve is held by none", "leave the status out"),
+        (
+            "the label \"team\" of each alert of its sources is \"voice\"",
+            "ask for that, or remove the mute",
+        ),
+        (
+            "the gateway's own alerts are held by none",
+            "name a source of the configuration",
+        ),
+        (
+            "its not excludes all that the rest of it asks for",
+            "let the not exclude less",
+        ),
     ];
     assert_eq!(found, expected);
     let any = lint_mutes(&config.mutes, &[(&config.sources[0], None)], now);
     assert_eq!(
         any.len(),
-        2,
+        5,
         "a plugin that declares nothing may set any label"
     );
 }

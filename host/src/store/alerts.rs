@@ -122,5 +122,5 @@ fn insert(step: &mut Step<'_>, id: i64, alert: &NewAlert) -> Result<(), StoreErr
     if is_sent && all_carried(step, id, alert)? {
         return put(step, id, alert, Some(CARRIED), false, now_ms);
     }
-    put(step, id, alert, ignored, is_sent, now_ms)
+    put(step, id, alert, ignored.as_deref(), is_sent, now_ms)
 }

@@ -193,6 +193,8 @@ pub(super) struct Handling {
     pub resolve_after_ms: Option<i64>,
     /// The mute that holds it.
     pub mute: Option<MuteRef>,
+    /// The reason for which a resolve is ignored whose key is open nowhere.
+    pub ignored_unless_open: Option<String>,
 }
 
 /// The destinations of an alert that are sent its request as it came.
@@ -242,7 +244,10 @@ pub(super) struct Grouped {
 impl Handling {
     /// Returns whether the alert is delivered by itself.
     pub fn is_default(&self) -> bool {
-        self.group.is_none() && self.resolve_after_ms.is_none() && self.mute.is_none()
+        self.group.is_none()
+            && self.resolve_after_ms.is_none()
+            && self.mute.is_none()
+            && self.ignored_unless_open.is_none()
     }
 }
 
@@ -319,6 +324,13 @@ impl NewAlert {
             ignored: Some(why.into()),
             ..self
         }
+    }
+
+    /// The same resolve, delivered nowhere for this reason where its key is open nowhere.
+    #[must_use]
+    pub fn ignored_unless_open(mut self, why: impl Into<String>) -> Self {
+        self.handling.ignored_unless_open = Some(why.into());
+        self
     }
 
     /// The same alert, to which these of the operator's rules applied, by their numbers from 1. They

@@ -5,6 +5,8 @@
 //! All that the source had before counts as open at its destination. A source without a policy
 //! costs nothing.
 
+use std::borrow::Cow;
+
 use super::StoreError;
 use super::keys::{self, Key, Timer};
 use super::request::{Handling, NewAlert};
@@ -15,7 +17,7 @@ use super::{groups, mutes};
 const NOT_OPEN: &str = "its key is not open at any destination";
 
 /// The way of an alert.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Way {
     /// To its destinations.
     Out,
@@ -24,7 +26,7 @@ pub enum Way {
     /// Nowhere as long as a mute holds it.
     Muted,
     /// Nowhere, for this reason.
-    Nowhere(&'static str),
+    Nowhere(Cow<'static, str>),
 }
 
 /// Decides where a new alert goes that is not ignored, and takes down where its key is open now. To
@@ -107,7 +109,13 @@ pub fn open(
 }
 
 fn resolve(step: &mut Step<'_>, id: i64, alert: &NewAlert) -> Result<Way, StoreError> {
-    let Some(key) = keys::read(step, alert.ordering_key)? else {
+    let key = keys::read(step, alert.ordering_key)?;
+    if let Some(why) = &alert.handling.ignored_unless_open
+        && key.is_none_or(|key| key == Key::default())
+    {
+        return Ok(Way::Nowhere(why.clone().into()));
+    }
+    let Some(key) = key else {
         return Ok(Way::Out);
     };
     if let Some(group) = key.group {
@@ -128,7 +136,7 @@ fn resolve(step: &mut Step<'_>, id: i64, alert: &NewAlert) -> Result<Way, StoreE
             mutes::link(step, id, mute)?;
             Ok(Way::Muted)
         }
-        (None, None) => Ok(Way::Nowhere(NOT_OPEN)),
+        (None, None) => Ok(Way::Nowhere(NOT_OPEN.into())),
     }
 }
 

@@ -12,11 +12,11 @@ use crate::config::reading::Reading;
 /// A second is for trying it out; what may wait for longer than a day is no page.
 const AFTER: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(24 * 60 * 60);
 
-/// A fallback, and its name with the place where that is written.
-pub(super) type Read = (Option<Fallback>, Option<(String, Span)>);
+/// A fallback, none where a problem was recorded; and its name with the place where that is written.
+pub(super) type Read = (Option<Option<Fallback>>, Option<(String, Span)>);
 
 /// Reads both keys.
-pub(super) fn read(table: &mut Table<'_>, known: &[&str]) -> Option<Read> {
+pub(super) fn read(table: &mut Table<'_>, known: &[&str]) -> Read {
     let written = table.optional("fallback", None, |value| {
         let name = name::of_destination(&value, known)?;
         Some(Some((name, value.span.clone())))
@@ -33,13 +33,11 @@ pub(super) fn read(table: &mut Table<'_>, known: &[&str]) -> Option<Read> {
         }
         value.duration(&AFTER)
     });
-    let written = written?;
-    let after = after?;
-    let fallback = written.as_ref().map(|(destination, _)| Fallback {
-        destination: destination.clone(),
-        after,
-    });
-    Some((fallback, written))
+    let fallback = written
+        .clone()
+        .zip(after)
+        .map(|(written, after)| written.map(|(destination, _)| Fallback { destination, after }));
+    (fallback, written.flatten())
 }
 
 /// Reports fallbacks that lead nowhere: to themselves, in a circle, or to where the alert went.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use hyper::{Method, Uri};
 use toml::de::DeValue;
 
+use super::super::problem::did_you_mean;
 use super::super::word::word;
 use super::{DestinationKind, Format, ITOC360_URL, Webhook};
 use crate::config::raw::{Table, Value};
@@ -35,11 +36,24 @@ const KINDS: [(&str, Read); 8] = [
 
 /// Reads the kind and its keys.
 pub(super) fn read(table: &mut Table<'_>) -> Option<DestinationKind> {
-    let kind = table.required("kind", "kind = \"itoc360\"", |value| word(&value, &KINDS));
-    // Without a kind, the keys are those of the first one: what is wrong with them is reported too.
+    let mut near = None;
+    let kind = table.required("kind", "kind = \"itoc360\"", |value| {
+        let found = word(&value, &KINDS);
+        near = value.value.as_str().and_then(meant);
+        found
+    });
+    // What is wrong with the keys is reported too: they are those of the kind that is meant, as far
+    // as can be told, or of the first one.
     let known = kind.is_some();
-    let read = kind.unwrap_or(itoc360);
+    let read = kind.or(near).unwrap_or(itoc360);
     read(table).filter(|_| known)
+}
+
+/// Returns the kind that a misspelt word means.
+fn meant(text: &str) -> Option<Read> {
+    let near = did_you_mean(text, KINDS.iter().map(|(word, _)| *word))?;
+    let mut kinds = KINDS.iter();
+    kinds.find(|(word, _)| *word == near).map(|(_, read)| *read)
 }
 
 fn itoc360(table: &mut Table<'_>) -> Option<DestinationKind> {

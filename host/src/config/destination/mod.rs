@@ -259,9 +259,8 @@ pub(super) fn read<'t>(name: &'t str, mut table: Table<'_>, known: &[&str]) -> W
         value.duration(&(Duration::from_millis(100)..=Duration::from_secs(300)))
     });
     let network = network::read(&mut table);
-    let fallback = fallback::read(&mut table, known);
+    let (fallback, written) = fallback::read(&mut table, known);
     table.finish();
-    let written = fallback.as_ref().and_then(|fallback| fallback.1.clone());
     let whole = || {
         Some(Destination {
             name: name.to_owned(),
@@ -269,7 +268,7 @@ pub(super) fn read<'t>(name: &'t str, mut table: Table<'_>, known: &[&str]) -> W
             concurrency: concurrency?,
             timeout: timeout?,
             network: network?,
-            fallback: fallback?.0,
+            fallback: fallback?,
         })
     };
     Written {

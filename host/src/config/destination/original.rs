@@ -111,8 +111,8 @@ fn idle(source: &Source) -> Vec<String> {
 
 fn listed(source: &Source, keys: &[(&str, bool)], is_one: fn(&Rule) -> bool) -> Vec<String> {
     let keys = keys.iter().filter(|(_, is_set)| *is_set);
-    let rules = (1..).zip(&source.rules).filter(|(_, rule)| is_one(rule));
+    let rules = source.rules.iter().filter(|rule| is_one(rule));
     keys.map(|(key, _)| (*key).to_owned())
-        .chain(rules.map(|(number, _)| format!("rule {number}")))
+        .chain(rules.map(|rule| format!("rule {}", rule.number)))
         .collect()
 }

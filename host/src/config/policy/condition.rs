@@ -32,6 +32,13 @@ pub struct Term {
     pub any: Vec<Pattern>,
 }
 
+impl Term {
+    /// Returns whether one of the patterns fits the text.
+    pub fn matches(&self, text: &str) -> bool {
+        self.any.iter().any(|pattern| pattern.matches(text))
+    }
+}
+
 /// A field of an alert that a condition can name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Field {

@@ -16,6 +16,8 @@ use super::condition::{self, Condition};
 pub struct Mute {
     /// The place of the table.
     pub position: Position,
+    /// Its number among the mutes of the configuration, from 1.
+    pub number: usize,
     /// Its words, by which the store knows it again: condition, times and reason.
     pub name: String,
     /// The alerts that it keeps back.
@@ -182,20 +184,20 @@ fn minutes((day, time): (Weekday, Time)) -> i32 {
         + i32::from(time.minute())
 }
 
-/// Reads all `[[mutes]]`.
+/// Reads all `[[mutes]]`. One that cannot be read is left out, so that the others are judged.
 pub(in crate::config) fn read(value: &Value<'_>) -> Option<Vec<Mute>> {
     let DeValue::Array(items) = value.value else {
         value.wrong_type("write each mute as a table of its own, below [[mutes]]");
         return None;
     };
-    let numbered = (1..).zip(items);
-    let read: Vec<_> = numbered
-        .map(|(number, item)| mute(&Value::new(format!("mute {number}"), item, value.reading)))
-        .collect();
-    read.into_iter().collect()
+    let read = (1..).zip(items).filter_map(|(number, item)| {
+        let label = format!("mute {number}");
+        mute(number, &Value::new(label, item, value.reading))
+    });
+    Some(read.collect())
 }
 
-fn mute(value: &Value<'_>) -> Option<Mute> {
+fn mute(number: usize, value: &Value<'_>) -> Option<Mute> {
     let mut table = value.inner(value.table("[[mutes]]")?);
     let when = table.required("when", "when = { source = \"twilio-prod\" }", |value| {
         condition::read(&value)
@@ -237,6 +239,7 @@ fn mute(value: &Value<'_>) -> Option<Mute> {
     let why = why?;
     Some(Mute {
         position: value.reading.position(value.span.start),
+        number,
         name: format!("{schedule} {when} {why}"),
         when,
         schedule,

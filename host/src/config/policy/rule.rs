@@ -23,6 +23,8 @@ pub(in crate::config) const RESOLVE_AFTER: RangeInclusive<Duration> =
 pub struct Rule {
     /// The place where the rule begins in the configuration.
     pub position: Position,
+    /// Its number among the rules of its source, from 1.
+    pub number: usize,
     /// The alerts that it applies to.
     pub when: Condition,
     /// True if the alert is dropped: acknowledged, and stored as ignored.
@@ -61,9 +63,13 @@ impl KeyTemplate {
     /// Reads a template.
     ///
     /// # Errors
-    /// What is wrong with its braces, in words.
+    /// Its braces are wrong; with the advice.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let template = Template::parse(text).map_err(|error| error.to_string())?;
+        let template = Template::parse(text).map_err(|_| {
+            "a brace in it has no partner; write it like \"{service}/{error_code}\", and a brace that stands for itself \
+             as \\\\{"
+                .to_owned()
+        })?;
         let part = |item: &Item<'_>| match *item {
             Item::Text(text) => Part::Text(text.to_owned()),
             Item::Key(name) => Part::Name(name.to_owned()),
@@ -95,29 +101,20 @@ impl KeyTemplate {
     }
 }
 
-/// Reads the rules of a source.
+/// Reads the rules of a source. One that cannot be read is left out, so that the others are judged.
 pub(in crate::config) fn read(value: &Value<'_>, known: &[&str]) -> Option<Vec<Rule>> {
     let DeValue::Array(items) = value.value else {
         value.wrong_type("write each rule as a table of its own, below [[sources.<name>.rules]]");
         return None;
     };
-    let read: Vec<_> = (1..)
-        .zip(items)
-        .map(|(number, item)| {
-            rule(
-                &Value::new(
-                    format!("rule {number} of {}", value.label),
-                    item,
-                    value.reading,
-                ),
-                known,
-            )
-        })
-        .collect();
-    read.into_iter().collect()
+    let read = (1..).zip(items).filter_map(|(number, item)| {
+        let label = format!("rule {number} of {}", value.label);
+        rule(number, &Value::new(label, item, value.reading), known)
+    });
+    Some(read.collect())
 }
 
-fn rule(value: &Value<'_>, known: &[&str]) -> Option<Rule> {
+fn rule(number: usize, value: &Value<'_>, known: &[&str]) -> Option<Rule> {
     let entries = value.table("[[sources.<name>.rules]]")?;
     let position = value.reading.position(value.span.start);
     let mut table = Table::new(
@@ -144,6 +141,7 @@ fn rule(value: &Value<'_>, known: &[&str]) -> Option<Rule> {
     table.finish();
     let rule = Rule {
         position,
+        number,
         when: when?,
         drop: drop?,
         priority: priority?,
@@ -235,8 +233,8 @@ fn key(value: &Value<'_>) -> Option<KeyTemplate> {
             );
             None
         }
-        Err(error) => {
-            value.wrong_text(text, error);
+        Err(help) => {
+            value.wrong_text(text, help);
             None
         }
     }

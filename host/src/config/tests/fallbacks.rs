@@ -61,6 +61,14 @@ fn fallback_that_leads_nowhere_is_refused_with_each_position() {
             "5:12: the fallbacks go in a circle: a to b (5:12) and then to a (10:12); let one of them have no fallback"
         ]
     );
+    let late = problems(&with(&[
+        ("a", "fallback = \"b\"\nfallback_after = 2"),
+        ("b", "fallback = \"a\""),
+    ]));
+    assert!(
+        late.len() == 2 && late[0].contains("in a circle"),
+        "a mistake in the time hides no circle: {late:?}"
+    );
     assert_eq!(
         problems(&with(&[("a", "fallback = \"a\"")])),
         ["5:12: [destinations.a] is its own fallback; name another destination"]

@@ -1,6 +1,11 @@
 //! Each mistake, and the very words that the operator reads.
 
-use super::{GOOD, edited, problems};
+use std::path::Path;
+
+use super::{GOOD, edited, environment, printed, problems};
+use crate::config::Config;
+use crate::config::reading::Reading;
+use crate::config::text::Text;
 
 #[test]
 fn each_mistake_is_told_with_its_place_and_what_would_be_right() {
@@ -23,6 +28,51 @@ fn every_mistake_is_reported_at_once_in_order() {
         .filter_map(|said| Some(said.split_once(':')?.0.to_owned()))
         .collect();
     assert_eq!(lines, ["2", "9", "13", "21", "28", "35"]);
+}
+
+#[test]
+fn flawed_rule_or_mute_hides_no_other() {
+    let rules = "plugin = \"twilio-errors\"\n\
+        rules = [{ priority = \"hihg\" }, { when = { source = \"b\" }, drop = true }]\n";
+    let mute = |source: &str, until: &str| {
+        format!("[[mutes]]\nwhen = {{ source = \"{source}\" }}\nuntil = {until}\nwhy = \"x\"\n")
+    };
+    let text = edited("plugin = \"twilio-errors\"\n", rules)
+        + &mute("twilio-prod", "\"soon\"")
+        + &mute("nope", "2030-01-01T00:00:00Z");
+    let path = Path::new("gateway.toml");
+    let text = Text::of(&text, path);
+    let draft = Config::understand(Reading::new(&text, &environment), path).unwrap();
+    let said = [printed(&draft.problems), printed(&draft.config.warnings)].concat();
+    let begin: Vec<_> = said
+        .iter()
+        .filter_map(|said| said.split(';').next())
+        .collect();
+    assert_eq!(
+        begin,
+        [
+            "28:23: priority in rule 1 of rules in [sources.twilio-prod] is \"hihg\"",
+            "40:9: until in mute 1 is \"soon\"",
+            "28:33: rule 2 of [sources.twilio-prod] is for alerts of b",
+            "42:1: mute 2 names the source \"nope\", and there is none",
+        ]
+    );
+}
+
+#[test]
+fn keys_beside_a_misspelt_kind_are_judged_as_it_is_meant() {
+    let slack =
+        "[destinations.s]\nkind = \"slak\"\nurl = { env = \"URL\" }\ntoken = { env = \"T\" }\n";
+    let said = problems(&format!("{GOOD}{slack}"));
+    assert_eq!(said.len(), 2, "{said:?}");
+    assert_eq!(
+        said[0],
+        "38:8: kind in [destinations.s] is \"slak\"; did you mean \"slack\"?"
+    );
+    assert!(
+        said[1].starts_with("40:1: unknown key \"token\" in [destinations.s]"),
+        "{said:?}"
+    );
 }
 
 #[test]

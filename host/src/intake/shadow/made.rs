@@ -33,6 +33,9 @@ pub struct MadeAlert {
     /// True if a rule drops it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub dropped: bool,
+    /// True if a rule drops it unless it resolves what is open, which the store knew.
+    #[serde(skip)]
+    pub dropped_unless_open: bool,
     /// The destinations; none where they are not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub destinations: Option<Vec<String>>,
@@ -109,6 +112,7 @@ impl MadeAlert {
         let grouping = decision.group.as_ref();
         Self {
             dropped,
+            dropped_unless_open: decision.dropped_unless_open.is_some(),
             // A resolve goes where its alert went.
             destinations: (!dropped && decision.alert.status == Status::Trigger)
                 .then_some(destinations),
@@ -135,6 +139,7 @@ impl MadeAlert {
         Some(Self {
             alert: record.event.clone(),
             dropped: note.is_some_and(|note| note.starts_with(DROPPED)),
+            dropped_unless_open: false,
             destinations: (is_trigger && !destinations.is_empty()).then_some(destinations),
             group: record
                 .group
@@ -150,6 +155,9 @@ impl MadeAlert {
     pub fn align(&mut self, stored: &Self) {
         if stored.destinations.is_none() {
             self.destinations = None;
+        }
+        if self.dropped_unless_open {
+            self.dropped = stored.dropped;
         }
         if self.in_storm {
             self.group.clone_from(&stored.group);

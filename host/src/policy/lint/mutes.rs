@@ -3,15 +3,17 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
+use plugin_sdk::contract::Status;
 
-use super::{Finding, labels};
-use crate::config::{Condition, Field, Mute, Schedule, Source, did_you_mean};
+use super::{Finding, Given, is_impossible, labels};
+use crate::config::{Condition, Field, Mute, OWN_SOURCE, Schedule, Source, did_you_mean};
 
 /// A source, with the labels that its plugin says it sets; `None` where it does not say.
 pub type Declared<'a> = (&'a Source, Option<&'a [String]>);
 
-/// Finds mutes that never hold anything: they ended before `now`, or ask for a source that there is
-/// not, or for a label that no alert of their sources has.
+/// Finds mutes that never hold anything: they ended before `now`, ask for resolves or the gateway's
+/// own alerts, exclude what they ask for, or ask for a label or a value that no alert of their
+/// sources has. A source that there is not is found with the configuration.
 pub fn lint_mutes(mutes: &[Mute], sources: &[Declared<'_>], now: Timestamp) -> Vec<Finding> {
     let found = mutes.iter().filter_map(|mute| {
         let (found, help) = idle(mute, sources, now)?;
@@ -31,14 +33,42 @@ fn idle(mute: &Mute, sources: &[Declared<'_>], now: Timestamp) -> Option<(String
         let found = format!("this mute holds nothing any more: it ended at {until}");
         return Some((found, "remove it, or write another time".to_owned()));
     }
-    let names = sources.iter().map(|(source, _)| source.name.as_str());
-    if let Some(help) = unknown_source(&mute.when, &names.collect::<Vec<_>>()) {
-        let found = "this mute can never hold anything: it asks for a source that there is not";
-        return Some((found.to_owned(), help));
+    let never = |why: &str, help: &str| {
+        let found = format!("this mute can never hold anything: {why}");
+        Some((found, help.to_owned()))
+    };
+    let mut terms = mute.when.terms.iter();
+    if terms.any(|term| term.field == Field::Status && !term.matches(Status::Trigger.as_str())) {
+        return never("a resolve is held by none", "leave the status out");
     }
-    let meant: Vec<_> = sources
-        .iter()
-        .filter(|(source, _)| asks_for(&mute.when, &source.name))
+    if is_impossible(&mute.when) {
+        let why = "its not excludes all that the rest of it asks for";
+        return never(why, "let the not exclude less");
+    }
+    let meant = || {
+        sources
+            .iter()
+            .filter(|(source, _)| asks_for(&mute.when, &source.name))
+    };
+    if meant().next().is_none() {
+        let own = "the gateway's own alerts are held by none";
+        return asks_for(&mute.when, OWN_SOURCE)
+            .then(|| never(own, "name a source of the configuration"))?;
+    }
+    let given = |(source, declared): &Declared<'_>| {
+        let mut given = Given::of(source, *declared);
+        let rules = source.rules.iter();
+        rules.for_each(|rule| given.sets(&rule.labels));
+        given.refused(&mute.when)
+    };
+    if let Some(Some((label, values))) = meant()
+        .map(given)
+        .reduce(|one, other| one.filter(|one| other.as_ref() == Some(one)))
+    {
+        let why = format!("the label {label:?} of each alert of its sources is {values}");
+        return never(&why, "ask for that, or remove the mute");
+    }
+    let meant: Vec<_> = meant()
         .map(|(source, declared)| Some(known(source, (*declared)?)))
         .collect();
     let known: BTreeSet<&str> = meant
@@ -73,7 +103,7 @@ pub fn unknown_source(when: &Condition, sources: &[&str]) -> Option<String> {
 
 fn asks_for(when: &Condition, source: &str) -> bool {
     let mut terms = when.terms.iter().filter(|term| term.field == Field::Source);
-    terms.all(|term| term.any.iter().any(|pattern| pattern.matches(source)))
+    terms.all(|term| term.matches(source))
 }
 
 /// Returns the labels that an alert of a source can have.

@@ -30,6 +30,8 @@ struct Policy {
     group: bool,
     guard: Option<Guard>,
     resolve_after: Option<i64>,
+    /// True if a rule drops its alerts.
+    drops: bool,
 }
 
 const GROUPED: Policy = Policy {
@@ -37,18 +39,28 @@ const GROUPED: Policy = Policy {
     group: true,
     guard: None,
     resolve_after: None,
+    drops: false,
 };
 const STORMY: Policy = Policy {
     mute: None,
     group: true,
     guard: Some(GUARD),
     resolve_after: None,
+    drops: false,
+};
+const DROPPED: Policy = Policy {
+    mute: None,
+    group: false,
+    guard: None,
+    resolve_after: None,
+    drops: true,
 };
 const TIMED: Policy = Policy {
     mute: None,
     group: false,
     guard: None,
     resolve_after: Some(60 * MINUTE),
+    drops: false,
 };
 
 fn alert(event: contract::Alert, policy: Policy) -> NewAlert {
@@ -72,6 +84,13 @@ fn alert(event: contract::Alert, policy: Policy) -> NewAlert {
     }
     if let Some(mute) = policy.mute {
         new = new.muted(MuteRef::Stored(mute));
+    }
+    if policy.drops {
+        const WHY: &str = "dropped by rule 1 of its source";
+        new = match alert.event.status {
+            Status::Trigger => new.ignored(WHY),
+            Status::Resolve => new.ignored_unless_open(WHY),
+        };
     }
     if let Some(ms) = policy.resolve_after {
         new = new.resolved_after(Duration::from_millis(ms.unsigned_abs()));
@@ -565,7 +584,36 @@ const MUTED: Policy = Policy {
     group: false,
     guard: None,
     resolve_after: None,
+    drops: false,
 };
+
+#[tokio::test(start_paused = true)]
+async fn dropped_resolve_goes_out_only_where_its_key_is_open() {
+    let mut bench = Bench::new().await;
+    bench.keep(Policy::default(), &[("k1-1", "1")]).await;
+    bench.keep(DROPPED, &[("k2-1", "1")]).await;
+    bench.take(DESTINATION).await;
+    bench.close(DROPPED, "k2-2").await;
+    bench.close(DROPPED, "k1-2").await;
+    bench.close(DROPPED, "k1-3").await;
+    assert_eq!(bench.take(DESTINATION).await, ["k1 resolve: event k1-2"]);
+    let ignored = ["k1-3 ignored", "k2-2 ignored", "k2-1 ignored"];
+    assert_eq!(bench.listed(Some(ListedState::Ignored), None), ignored);
+    let note = bench.find("k2-2").alerts[0].note.clone();
+    assert_eq!(note.as_deref(), Some("dropped by rule 1 of its source"));
+    bench.mute();
+    bench.keep(MUTED, &[("k3-1", "1")]).await;
+    bench.keep(GROUPED, &[("k4-1", "1")]).await;
+    bench.close(DROPPED, "k3-2").await;
+    bench.close(DROPPED, "k4-2").await;
+    let told = [
+        "group/code=1 trigger: 1 event",
+        "group/code=1 resolve: 1 event",
+    ];
+    assert_eq!(bench.take(DESTINATION).await, told);
+    assert_eq!(bench.find("k3-2").alerts[0].state, "muted");
+    bench.whole();
+}
 
 #[tokio::test(start_paused = true)]
 async fn mute_holds_sums_up_and_opens_what_is_still_open() {

@@ -40,6 +40,8 @@ enum How {
     /// Grouped in a storm alone.
     Stormy,
     Timed,
+    /// A rule drops its events.
+    Dropped,
 }
 
 impl How {
@@ -49,6 +51,7 @@ impl How {
             Self::Grouped => GROUPED,
             Self::Stormy => STORMY,
             Self::Timed => TIMED,
+            Self::Dropped => DROPPED,
         };
         Policy { mute, ..policy }
     }
@@ -186,6 +189,11 @@ impl Model {
 
     fn keep(&mut self, how: How, mute: Option<i64>, event: Event, touched: &mut BTreeSet<usize>) {
         // A resolve is no member by itself.
+        let is_dropped = how == How::Dropped;
+        if is_dropped && !resolves(event) {
+            self.states.insert(id(event), "ignored");
+            return;
+        }
         let is_grouped = matches!(how, How::Grouped | How::Stormy);
         let is_plain = mute.is_none() && (how == How::Plain || is_grouped && resolves(event));
         if !self.is_tracked && !is_plain {
@@ -209,7 +217,13 @@ impl Model {
             self.states.insert(id(event), "delivered");
             return;
         }
-        let state = if resolves(event) {
+        let is_open = self
+            .keys
+            .get(&key(event))
+            .is_some_and(|row| row.own || row.group.is_some() || row.mute.is_some());
+        let state = if is_dropped && !is_open {
+            "ignored"
+        } else if resolves(event) {
             self.resolve(event, touched)
         } else if let Some(mute) = mute {
             self.hold(how, mute, event);
@@ -250,7 +264,7 @@ impl Model {
         let joins = match how {
             How::Grouped => true,
             How::Stormy => self.storm.counts(self.now),
-            How::Plain | How::Timed => false,
+            How::Plain | How::Timed | How::Dropped => false,
         };
         if !joins {
             self.timers.remove(&name);
@@ -505,7 +519,8 @@ fn action() -> impl Strategy<Value = Action> {
         Just(How::Plain),
         Just(How::Grouped),
         Just(How::Stormy),
-        Just(How::Timed)
+        Just(How::Timed),
+        Just(How::Dropped)
     ];
     let events = prop::collection::vec((0..3_u8, 0..12_u8, 0..2_u8), 1..4);
     let requests = prop::collection::vec(events, 1..4);
