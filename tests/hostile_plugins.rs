@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::{Gateway, Itoc360, Place, Setup, plugin, twilio};
 
@@ -127,9 +127,8 @@ async fn what_is_kept_is_read_again_once_its_plugin_is_mended() {
     .concat();
     assert_eq!(place.run_without_secrets(&replay).await.code, Some(0));
     for id in &kept {
-        let read_again = |line: &serde_json::Value| {
-            (line["request"] == *id && line["state"] == "failed").then_some(())
-        };
+        let read_again =
+            |line: &Value| (line["request"] == *id && line["state"] == "failed").then_some(());
         gateway.log("it was read again", read_again).await;
         assert_eq!(place.event(id).await["state"], "failed");
     }
@@ -196,7 +195,7 @@ async fn repeated_plugin_failures_log_one_line_of_each_kind() {
     let lines = logged
         .lines()
         .filter(|line| line.contains("the plugin failed"));
-    let lines: Vec<serde_json::Value> = lines
+    let lines: Vec<Value> = lines
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
     let about: Vec<_> = lines
@@ -307,4 +306,86 @@ async fn overloaded_source_asks_to_retry_and_stores_nothing() {
         .await;
     assert!(place.list(&["--source", "loops"]).await.is_empty());
     gateway.kill().await;
+}
+
+/// Schemas of settings that would cost a checker without bounds its time, its memory or its stack, each with what is
+/// said of it.
+fn hostile_schemas() -> Vec<(&'static str, Value, &'static str)> {
+    let text = |pattern: &str| json!({ "properties": { "text": { "pattern": pattern } } });
+    let twice = |name: &str| json!({ "allOf": [{ "$ref": name }, { "$ref": name }] });
+    let mut multiplying = json!({ "$ref": "#/$defs/0", "$defs": {} });
+    for number in 0..40 {
+        let next = format!("#/$defs/{}", number + 1);
+        multiplying["$defs"][number.to_string()] = twice(&next);
+    }
+    multiplying["$defs"]["40"] = json!({ "type": "string" });
+    let nested = (0..100).fold(json!({}), |inner, _| json!({ "not": inner }));
+    vec![
+        ("backtracks", text("^(a+)+$"), "does not match"),
+        ("alternates", text("^(a|a|aa)*b$"), "does not match"),
+        (
+            "repeats",
+            text("((a{1000}){1000}){1000}"),
+            "invalid JSON Schema",
+        ),
+        ("refers-back", text("(a+)\\1"), "invalid JSON Schema"),
+        (
+            "names",
+            json!({ "patternProperties": { "(x+x+)+y": false } }),
+            "",
+        ),
+        ("multiplies", multiplying, "invalid JSON Schema"),
+        (
+            "circles",
+            json!({ "allOf": [{ "$ref": "#" }] }),
+            "invalid JSON Schema",
+        ),
+        (
+            "fetches",
+            json!({ "$ref": "http://127.0.0.1:9/schema.json" }),
+            "invalid JSON Schema",
+        ),
+        ("nests", nested, ""),
+    ]
+}
+
+#[tokio::test]
+async fn hostile_schemas_of_settings_are_judged_within_bounds() {
+    let itoc360 = Itoc360::alertmanager().await;
+    let (place, mut gateway) = Setup::new(&itoc360).start().await;
+    let config = fs::read_to_string(place.config()).unwrap();
+    let settings = format!("settings.text = \"{}!\"", "a".repeat(5_000));
+    let source = |name: &str| {
+        format!(
+            "\n[sources.{name}]\nplugin = {{ path = \"{name}.wasm\" }}\ndestination = \"itoc360\"\n{settings}\n"
+        )
+    };
+    for (name, schema, said) in hostile_schemas() {
+        let mut description = plugin::description();
+        description["settings"] = schema;
+        let wasm = plugin::answering(&description.to_string(), "{}");
+        fs::write(place.path(&format!("{name}.wasm")), wasm).unwrap();
+        place.write("gateway.toml", format!("{config}{}", source(name)));
+        let checked = place.run(&["check"]).await;
+        assert_eq!(
+            checked.code == Some(0),
+            said.is_empty(),
+            "{name}: {}",
+            checked.stderr
+        );
+        assert!(checked.stderr.contains(said), "{name}: {}", checked.stderr);
+    }
+    // All of them at once leave a running gateway as it is.
+    let all: String = hostile_schemas()
+        .iter()
+        .map(|(name, ..)| source(name))
+        .collect();
+    place.write("gateway.toml", config + &all);
+    gateway.hang_up();
+    let refused = |line: &Value| (line["outcome"] == "refused").then_some(());
+    gateway.log("the configuration is refused", refused).await;
+    gateway
+        .accept(&twilio::error(&twilio::sid(0)).to("twilio"))
+        .await;
+    itoc360.opens_only(1).await;
 }
