@@ -49,6 +49,18 @@ func read() int32 {
 // A library has no use for it.
 func main() {}
 
+// The initializer runs once, and each call begins with what it leaves. Package json learns each type at its first use,
+// which takes longer than all the rest of a call, so that is done here.
+func init() {
+	learn[Request](`{"body": {}, "content": {}, "proved": {}}`)
+	_, _ = json.Marshal(Answer{})
+}
+
+// Learns a type by reading a text that has an object for each of its structs.
+func learn[T any](text string) {
+	_ = json.Unmarshal([]byte(text), new(T))
+}
+
 func input() []byte {
 	length := inputLength()
 	bytes := make([]byte, length)

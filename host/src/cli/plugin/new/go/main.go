@@ -35,6 +35,12 @@ type event struct {
 	OK       bool   `json:"ok"`
 }
 
+// So that no call learns these types anew.
+func init() {
+	learn[settings]("{}")
+	learn[event]("{}")
+}
+
 func description() Description {
 	return Description{
 		Contract: ContractVersion,
