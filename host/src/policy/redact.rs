@@ -337,7 +337,7 @@ const PHONE: &[&str] = &[r"(?x) (?: ^ | [^0-9A-Za-z+] ) (?P<secret>
     | 0 [0-9]{2} \  [0-9]{3} \  [0-9]{2} \  [0-9]{2}
     | 0 [0-9] [\ \-] [0-9]{4} [\ \-] [0-9]{4}
     | 0 [0-9]{2,4} [\ /\-] [0-9]{3,4} [\ \-]? [0-9]{3,4}
-    ) (?: \b | _ )"];
+    ) (?: (?-u:\b) | _ )"];
 
 const EMAIL: &[&str] = &[
     r"(?P<secret>[\p{L}\p{N}._%+\-]+(?:@|%40)[\p{L}\p{N}](?:[\p{L}\p{N}.\-]*[\p{L}\p{N}])?\.(?:xn--[0-9A-Za-z\-]+|\p{L}{2,}))",
@@ -349,10 +349,10 @@ const URL: &[&str] = &[
        | credential ) [a-z0-9_\-]* | sig | key | pwd ) = (?P<secret> [^\s&\#"'<>]+ )"#,
 ];
 
-const CARD: &[&str] = &[r"(?:\b|_)(?P<secret>[0-9](?:[ \-]?[0-9]){12,})(?:\b|_)"];
+const CARD: &[&str] = &[r"(?:(?-u:\b)|_)(?P<secret>[0-9](?:[ \-]?[0-9]){12,})(?:(?-u:\b)|_)"];
 
 const IP: &[&str] = &[
-    r"(?:^|[^0-9A-Za-z.])(?P<secret>[0-9]{1,3}(?:\.[0-9]{1,3}){3})(?:\b|_)",
+    r"(?:^|[^0-9A-Za-z.])(?P<secret>[0-9]{1,3}(?:\.[0-9]{1,3}){3})(?:(?-u:\b)|_)",
     r"(?x) (?: ^ | [^0-9A-Za-z:.] )
        (?P<secret> (?: [0-9A-Fa-f]{0,4} : ){2,7} (?: [0-9]{1,3} (?: \. [0-9]{1,3} ){3} | [0-9A-Fa-f]{0,4} ) )",
 ];
@@ -440,6 +440,15 @@ mod tests {
                 "card ４１１１ １１１１ １１１１ １１１２",
             ),
             (IpAddresses, "from ２０３.０.１１３.７!", "from #!"),
+            // A letter of another script ends a number, as these languages put no blank there.
+            (
+                PhoneNumbers,
+                "番号は+81312345678です、03-1234-5678まで",
+                "番号は#です、#まで",
+            ),
+            (PhoneNumbers, "с +79161234567м на", "с #м на"),
+            (CardNumbers, "カード4111111111111111を", "カード#を"),
+            (IpAddresses, "サーバー192.0.2.7が", "サーバー#が"),
             (EmailAddresses, "ask ann＠example.com", "ask #"),
             (
                 PhoneNumbers,
