@@ -61,8 +61,7 @@ fn flawed_rule_or_mute_hides_no_other() {
 
 #[test]
 fn keys_beside_a_misspelt_kind_are_judged_as_it_is_meant() {
-    let slack =
-        "[destinations.s]\nkind = \"slak\"\nurl = { env = \"URL\" }\ntoken = { env = \"T\" }\n";
+    let slack = "[destinations.s]\nkind = \"slak\"\nurl = \"https://hooks.example.com/x\"\ntoken = { env = \"T\" }\n";
     let said = problems(&format!("{GOOD}{slack}"));
     assert_eq!(said.len(), 2, "{said:?}");
     assert_eq!(
