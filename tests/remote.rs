@@ -142,6 +142,27 @@ async fn commands_print_the_same_from_elsewhere() {
     let hasty = there.remotely(&["top", "--every", "1ms"]).await;
     assert_eq!(hasty.code, Some(2), "{hasty:?}");
 
+    // An id that is not there is no wrong argument, as here.
+    for unknown in [&["events", "show", "nope"][..], &["mute", "end", "77"]] {
+        let output = there.remotely(unknown).await;
+        assert_eq!(output.code, Some(1), "{output:?}");
+    }
+    let idle = [
+        "mute",
+        "add",
+        "--when",
+        "source=twillio",
+        "--for",
+        "1h",
+        "--why",
+        "a slip",
+    ];
+    let warned = there.remotely(&idle).await;
+    assert!(
+        warned.stderr.contains("did you mean \"twilio\"?"),
+        "{warned:?}"
+    );
+
     // What is done from elsewhere is audited with the address that asked.
     let ended = there.remotely(&["mute", "end", "1", "--why", "over"]).await;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
@@ -115,7 +114,7 @@ fn add(what: &Add) -> Outcome {
         why: what.why.trim().to_owned(),
         who: user(),
     };
-    let when = mute.checked().map_err(Failure::Usage)?;
+    let meant = mute.checked().map_err(Failure::Usage)?;
     if let Some(client) = what.place.remote()? {
         let mut when: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for (name, pattern) in &what.when {
@@ -125,10 +124,20 @@ fn add(what: &Add) -> Outcome {
         let body = serde_json::json!({ "when": when, "until": until, "why": what.why });
         let made = block_on(client.act::<There>("/mutes", body))?;
         let made = made.map_err(|why| anyhow!(why))?;
-        return told(made.id.unwrap_or_default(), until_ms);
+        told(made.id.unwrap_or_default(), until_ms)?;
+        // It is made; the names are for the warning alone.
+        if let Ok(Sources { sources }) = block_on(client.get("/sources")) {
+            let names = sources.iter().map(|source| source.name.as_str());
+            warn_of_unknown_source(&meant, names);
+        }
+        return Ok(());
     }
     let store = what.place.file.store()?;
-    warn_of_unknown_source(&when, &what.place.file.path()?);
+    // Where the configuration cannot be read, no name is known.
+    if let Ok(config) = Config::load_without_secrets(&what.place.file.path()?, "unknown") {
+        let names = config.sources.iter().map(|source| source.name.as_str());
+        warn_of_unknown_source(&meant, names);
+    }
     owner::become_owner(store.folder())?;
     let about = format!("{} until {}", shown(&mute.conditions), rfc3339(until_ms));
     let entry = entry("mute", about, Some(mute.why.clone()), now_ms);
@@ -136,12 +145,8 @@ fn add(what: &Add) -> Outcome {
     told(id, until_ms)
 }
 
-/// Warns where a mute asks for a source that the configuration does not have, if that can be read.
-fn warn_of_unknown_source(when: &Condition, config: &Path) {
-    let Ok(config) = Config::load_without_secrets(config, "unknown") else {
-        return;
-    };
-    let names = config.sources.iter().map(|source| source.name.as_str());
+/// Warns where a mute asks for a source that is none of these.
+fn warn_of_unknown_source<'n>(when: &Condition, names: impl Iterator<Item = &'n str>) {
     if let Some(help) = unknown_source(when, &names.collect::<Vec<_>>()) {
         eprintln!("warning: no source is called so, and the mute holds nothing; {help}");
     }
@@ -160,6 +165,18 @@ fn told(id: i64, until_ms: i64) -> Outcome {
 #[derive(Deserialize)]
 struct Mutes {
     mutes: Vec<There>,
+}
+
+/// The sources of another gateway.
+#[derive(Deserialize)]
+struct Sources {
+    sources: Vec<Named>,
+}
+
+/// The name of a source.
+#[derive(Deserialize)]
+struct Named {
+    name: String,
 }
 
 /// A mute of another gateway.

@@ -54,6 +54,13 @@ struct Answer {
     body: Bytes,
 }
 
+/// Returns whether a path names something of the configuration.
+fn is_of_a_name(path: &str) -> bool {
+    ["/sources/", "/destinations/", "/nodes/"]
+        .iter()
+        .any(|names| path.starts_with(names))
+}
+
 impl Client {
     /// Returns the client of the listener at `base`.
     ///
@@ -85,7 +92,7 @@ impl Client {
     /// The reason why there is no answer, and what to do.
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
         let answer = self.ask(path, &Asked::Read, TIME).await?;
-        self.understood(answer).await
+        self.understood(answer, path).await
     }
 
     /// Has something done, and returns what was; or, inside, why there is nothing to do.
@@ -101,7 +108,7 @@ impl Client {
         if answer.status == StatusCode::CONFLICT && answer.is_problem {
             return Ok(Err(answer.detail()));
         }
-        self.understood(answer).await.map(Ok)
+        self.understood(answer, path).await.map(Ok)
     }
 
     /// Returns the status at a path outside of the API.
@@ -178,7 +185,11 @@ impl Client {
     }
 
     /// Returns what an answer says, or why it says nothing.
-    async fn understood<T: DeserializeOwned>(&self, answer: Answer) -> Result<T, Failure> {
+    async fn understood<T: DeserializeOwned>(
+        &self,
+        answer: Answer,
+        path: &str,
+    ) -> Result<T, Failure> {
         let host = &self.host;
         if answer.status.is_success() && answer.is_json {
             return serde_json::from_slice(&answer.body).map_err(|error| {
@@ -205,6 +216,8 @@ impl Client {
             StatusCode::UNAUTHORIZED if self.token.is_none() => Failure::Run(anyhow!(
                 "{host} wants a token: put it into ALERT_GATEWAY_TOKEN, or name its file with --token-file"
             )),
+            // As here: a name is wrong, and an id may be one that is kept no longer.
+            StatusCode::NOT_FOUND if !is_of_a_name(path) => Failure::Run(anyhow!(detail)),
             StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND => Failure::Usage(detail),
             _ => Failure::Run(anyhow!("{host} refuses it: {detail}")),
         })
