@@ -130,7 +130,8 @@ impl Parts {
         let intake = intake.spooled(spool.clone());
         let intake = Arc::new(intake.traced(spans.clone()));
         let known = setup::known(loaded.sources, &store).await?;
-        intake.open(known, config.mutes.clone());
+        let destinations = setup::destination_names(config);
+        intake.open(known, config.mutes.clone(), destinations.into());
         let listening = senders.listener.socket.address()?;
         let tester = Tester {
             intake: Arc::clone(&intake),

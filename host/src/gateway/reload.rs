@@ -312,7 +312,9 @@ impl Reloading {
         let since = tokio::time::Instant::now();
         let destinations = change.count();
         deliveries.apply(change, tasks);
-        self.intake.open(sources, config.mutes.clone());
+        let names = setup::destination_names(&config);
+        self.intake
+            .open(sources, config.mutes.clone(), names.into());
         self.followers.take_up(&config, catalogue, beat);
         self.taken.send_replace(Reloaded {
             sources: expected,

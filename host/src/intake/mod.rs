@@ -98,6 +98,8 @@ struct Entrance {
     policy: Policy,
     /// The destination that is told of a storm.
     operator_destination: Option<String>,
+    /// The names of all destinations.
+    destinations: Arc<[String]>,
     gate: Gate,
     plugin: PluginId,
     standing: Arc<Standing>,
@@ -179,8 +181,13 @@ impl Intake {
     /// Opens the way to these sources, each with the number of its plugin, and closes it to all
     /// others, in one step. A request under way ends with the source that it began with. One of the
     /// same name as before holds what that held, and has as much of its rate left: a new
-    /// configuration is no new allowance.
-    pub fn open(&self, sources: Vec<(Source, PluginId)>, mutes: Vec<Mute>) {
+    /// configuration is no new allowance. `destinations` are the names of all that are configured.
+    pub fn open(
+        &self,
+        sources: Vec<(Source, PluginId)>,
+        mutes: Vec<Mute>,
+        destinations: Arc<[String]>,
+    ) {
         self.configure_mutes(mutes);
         let before = self.entrances();
         let enter = |(source, plugin): (Source, PluginId)| {
@@ -201,6 +208,7 @@ impl Intake {
                     source,
                     policy,
                     operator_destination: self.operator_destination.clone(),
+                    destinations: Arc::clone(&destinations),
                     gate,
                     plugin,
                     standing,

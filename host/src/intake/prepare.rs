@@ -35,6 +35,7 @@ pub(super) fn prepare(
         source,
         policy,
         operator_destination,
+        destinations: configured,
         ..
     } = entrance;
     let prepared = alerts.into_iter().map(|event| {
@@ -61,6 +62,9 @@ pub(super) fn prepare(
             .under_rules(&decision.applied);
         if let Some(rule) = decision.dropped_by {
             return Ok(new.ignored(format!("{DROPPED}{rule} of its source")));
+        }
+        if alert.event.status == contract::Status::Resolve {
+            new = new.among(configured);
         }
         if let Some(rule) = decision.dropped_unless_open {
             new = new.ignored_unless_open(format!("{DROPPED}{rule} of its source"));

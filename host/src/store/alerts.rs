@@ -3,7 +3,7 @@
 use rusqlite::params;
 
 use super::ids::alert_ids;
-use super::put::{CARRIED, all_carried, known, put};
+use super::put::{CARRIED, all_carried, deliver_to, known, put};
 use super::repeats::Repeat;
 use super::request::{Appended, NewAlert, Proofs};
 use super::step::Step;
@@ -114,13 +114,19 @@ fn insert(step: &mut Step<'_>, id: i64, alert: &NewAlert) -> Result<(), StoreErr
         return put(step, id, alert, Some(ignored), !too_late, now_ms);
     }
     let source = step.source(&alert.source)?;
-    let (ignored, is_sent) = match tracking::place(step, id, source, alert)? {
-        Way::Out => (None, true),
-        Way::Group | Way::Muted => (None, false),
-        Way::Nowhere(why) => (Some(why), false),
+    let open;
+    let destinations = match tracking::place(step, id, source, alert)? {
+        Way::Out => &alert.destinations,
+        Way::To(destinations) => {
+            open = destinations;
+            &open
+        }
+        Way::Group | Way::Muted => return put(step, id, alert, None, false, now_ms),
+        Way::Nowhere(why) => return put(step, id, alert, Some(&why), false, now_ms),
     };
-    if is_sent && all_carried(step, id, alert)? {
+    if all_carried(step, id, alert, destinations)? {
         return put(step, id, alert, Some(CARRIED), false, now_ms);
     }
-    put(step, id, alert, ignored.as_deref(), is_sent, now_ms)
+    put(step, id, alert, None, false, now_ms)?;
+    deliver_to(step, id, source, alert, destinations, now_ms)
 }

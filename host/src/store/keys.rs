@@ -12,7 +12,7 @@ use crate::store::sql::Connection;
 use plugin_sdk::contract::{Alert, Status};
 use rusqlite::{OptionalExtension, params};
 
-use super::ids::alert_ids;
+use super::ids::{alert_ids, delivery_ids};
 use super::step::Step;
 use super::{StoreError, json, text};
 use crate::config::shown_duration;
@@ -30,11 +30,9 @@ pub struct Key {
 
 /// A timer that begins with an alert.
 #[derive(Debug, Clone, Copy)]
-pub struct Timer<'a> {
+pub struct Timer {
     /// The number of the alert's source.
     pub source: i64,
-    /// The alert's destinations.
-    pub destinations: &'a [String],
     /// The time without an event of its key until the gateway resolves it.
     pub resolve_after_ms: i64,
     /// The time by the store's clock.
@@ -54,6 +52,40 @@ pub fn read(step: &Step<'_>, ordering_key: i64) -> Result<Option<Key>, StoreErro
         })
     });
     Ok(row.optional()?)
+}
+
+/// Returns the destinations at which a key is open as an alert of its own. Where they were not
+/// taken down, they are those of its newest alert, as long as these are kept.
+pub fn destinations(step: &Step<'_>, ordering_key: i64) -> Result<Vec<String>, StoreError> {
+    let mut select = step
+        .transaction
+        .prepare_cached("SELECT alert, destinations FROM keys WHERE ordering_key = ?")?;
+    let found = select.query_row([ordering_key], |row| {
+        Ok((row.get(0)?, json(row, 1).unwrap_or_default()))
+    });
+    match found.optional()? {
+        None => Ok(Vec::new()),
+        Some((alert, taken_down)) => match Vec::is_empty(&taken_down) {
+            true => sent_to(step, alert),
+            false => Ok(taken_down),
+        },
+    }
+}
+
+/// Returns the destinations of an alert, but for fallbacks.
+pub fn sent_to(step: &Step<'_>, alert: i64) -> Result<Vec<String>, StoreError> {
+    let mut select = step.transaction.prepare_cached(
+        "SELECT name FROM destinations WHERE id IN (
+             SELECT destination FROM queue WHERE id BETWEEN ?1 AND ?2
+                AND NOT EXISTS (SELECT 1 FROM fallbacks f WHERE f.id = queue.id)
+             UNION SELECT destination FROM dead WHERE id BETWEEN ?1 AND ?2
+                AND NOT EXISTS (SELECT 1 FROM fallbacks f WHERE f.id = dead.id)
+             UNION SELECT destination FROM attempts WHERE delivery BETWEEN ?1 AND ?2
+                AND NOT EXISTS (SELECT 1 FROM fallbacks f WHERE f.id = attempts.delivery))
+         ORDER BY name",
+    )?;
+    let names = select.query_map(delivery_ids(alert), |row| row.get(0))?;
+    Ok(names.collect::<Result<_, _>>()?)
 }
 
 /// Writes where a key is open after its alert `id`. A timer that it has begins anew.
@@ -82,14 +114,16 @@ pub fn write(
 }
 
 /// Writes where a key is open after its alert `id`, with a new timer, or without any.
+/// `destinations` are those at which it is open as an alert of its own.
 pub fn replace(
     step: &Step<'_>,
     ordering_key: i64,
     id: i64,
     key: Key,
-    timer: Option<&Timer<'_>>,
+    destinations: &[String],
+    timer: Option<&Timer>,
 ) -> Result<(), StoreError> {
-    let destinations = timer.map(|timer| text(&timer.destinations)).transpose()?;
+    let destinations = key.own.then(|| text(&destinations)).transpose()?;
     // Each column, as PostgreSQL keeps those that are not named.
     step.transaction
         .prepare_cached(

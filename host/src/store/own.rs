@@ -60,11 +60,18 @@ pub fn own_as(
         };
         let timer = Timer {
             source: step.source(source)?,
-            destinations: &alert.destinations,
             resolve_after_ms,
             now_ms,
         };
-        keys::replace(step, alert.ordering_key, first, key, Some(&timer))?;
+        let destinations = &alert.destinations;
+        keys::replace(
+            step,
+            alert.ordering_key,
+            first,
+            key,
+            destinations,
+            Some(&timer),
+        )?;
     }
     match put::known(step, first, &alert)? {
         None => put::put(step, first, &alert, None, true, now_ms),

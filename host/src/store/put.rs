@@ -60,7 +60,19 @@ pub fn deliver(
     alert: &NewAlert,
     now_ms: i64,
 ) -> Result<(), StoreError> {
-    if alert.destinations.is_empty() {
+    deliver_to(step, id, source, alert, &alert.destinations, now_ms)
+}
+
+/// Adds a delivery of an alert for each of these destinations.
+pub fn deliver_to(
+    step: &mut Step<'_>,
+    id: i64,
+    source: i64,
+    alert: &NewAlert,
+    destinations: &[String],
+    now_ms: i64,
+) -> Result<(), StoreError> {
+    if destinations.is_empty() {
         return Ok(());
     }
     let [first, _] = delivery_ids(id);
@@ -71,7 +83,7 @@ pub fn deliver(
     } else {
         urgent.opens(alert.ordering_key, priority);
     }
-    for (delivery, name) in (first..).zip(&alert.destinations) {
+    for (delivery, name) in (first..).zip(destinations) {
         let destination = step.destination(name)?;
         if is_carried(step, id, destination, name, alert)? {
             continue;
@@ -106,14 +118,19 @@ pub fn deliver(
 }
 
 /// Returns whether every delivery of an alert is that of an earlier alert of its request.
-pub fn all_carried(step: &mut Step<'_>, id: i64, alert: &NewAlert) -> Result<bool, StoreError> {
-    for name in &alert.destinations {
+pub fn all_carried(
+    step: &mut Step<'_>,
+    id: i64,
+    alert: &NewAlert,
+    destinations: &[String],
+) -> Result<bool, StoreError> {
+    for name in destinations {
         let destination = step.destination(name)?;
         if !is_carried(step, id, destination, name, alert)? {
             return Ok(false);
         }
     }
-    Ok(!alert.destinations.is_empty())
+    Ok(!destinations.is_empty())
 }
 
 /// Returns whether a destination gets the request of an alert with an earlier alert of it.

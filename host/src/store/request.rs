@@ -195,6 +195,9 @@ pub(super) struct Handling {
     pub mute: Option<MuteRef>,
     /// The reason for which a resolve is ignored whose key is open nowhere.
     pub ignored_unless_open: Option<String>,
+    /// The destinations of the configuration, for a resolve; none where they are not known.
+    #[serde(default)]
+    pub configured: Vec<String>,
 }
 
 /// The destinations of an alert that are sent its request as it came.
@@ -324,6 +327,14 @@ impl NewAlert {
             ignored: Some(why.into()),
             ..self
         }
+    }
+
+    /// The same resolve, which goes where its key is open, among the destinations of the
+    /// configuration.
+    #[must_use]
+    pub fn among(mut self, configured: &[String]) -> Self {
+        self.handling.configured = configured.to_vec();
+        self
     }
 
     /// The same resolve, delivered nowhere for this reason where its key is open nowhere.

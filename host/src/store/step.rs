@@ -23,6 +23,8 @@ pub struct Names {
     destinations: HashMap<String, i64>,
     /// By the number of a source, whether its keys are tracked.
     pub tracked: HashMap<i64, bool>,
+    /// By the number of a source whose keys are not tracked, the destinations of its last alert.
+    pub routes: HashMap<i64, Vec<String>>,
     /// The urgency of the newest keys.
     pub urgent: Urgent,
 }

@@ -1,13 +1,14 @@
 //! Where each key is open: at its destination as an alert of its own, or in a group.
 //!
 //! A resolve must go where its trigger went, whatever the configuration says by then. So from the
-//! first alert on that a policy delivers otherwise, the keys of its source are tracked, for ever.
-//! All that the source had before counts as open at its destination. A source without a policy
-//! costs nothing.
+//! first alert on that a policy delivers otherwise, or that goes to another destination than the one
+//! before it, the keys of its source are tracked, for ever. All that the source had before counts as
+//! open at its destination. A source without a policy costs nothing.
 
 use std::borrow::Cow;
 
 use super::StoreError;
+use super::ids::{ALERTS_PER_REQUEST, DELIVERIES_PER_ALERT};
 use super::keys::{self, Key, Timer};
 use super::request::{Handling, NewAlert};
 use super::step::Step;
@@ -21,6 +22,8 @@ const NOT_OPEN: &str = "its key is not open at any destination";
 pub enum Way {
     /// To its destinations.
     Out,
+    /// To these, where its key is open.
+    To(Vec<String>),
     /// Into a group.
     Group,
     /// Nowhere as long as a mute holds it.
@@ -38,7 +41,8 @@ pub fn place(
     alert: &NewAlert,
 ) -> Result<Way, StoreError> {
     if !is_tracked(step, source)? {
-        if alert.handling.is_default() {
+        let is_turned = turns(step, id, source, alert)?;
+        if alert.handling.is_default() && !is_turned {
             return Ok(Way::Out);
         }
         track(step, source, id)?;
@@ -91,11 +95,22 @@ pub fn open(
         };
         let timer = resolve_after_ms.map(|resolve_after_ms| Timer {
             source,
-            destinations: &alert.destinations,
             resolve_after_ms,
             now_ms,
         });
-        keys::replace(step, alert.ordering_key, id, key, timer.as_ref())?;
+        let mut destinations = alert.destinations.clone();
+        if before.own {
+            let earlier = keys::destinations(step, alert.ordering_key)?;
+            add(&mut destinations, earlier);
+        }
+        keys::replace(
+            step,
+            alert.ordering_key,
+            id,
+            key,
+            &destinations,
+            timer.as_ref(),
+        )?;
         return Ok(Way::Out);
     };
     let joined = groups::join(step, id, source, alert, group, before.group)?;
@@ -122,11 +137,12 @@ fn resolve(step: &mut Step<'_>, id: i64, alert: &NewAlert) -> Result<Way, StoreE
         groups::resolve_key(step, group)?;
     }
     if key.own {
+        let open = keys::destinations(step, alert.ordering_key)?;
         keys::close(step, alert.ordering_key)?;
-        return Ok(Way::Out);
+        return Ok(way_to(open, alert));
     }
     // Kept, so that a second resolve of it goes nowhere either.
-    keys::replace(step, alert.ordering_key, id, Key::default(), None)?;
+    keys::replace(step, alert.ordering_key, id, Key::default(), &[], None)?;
     match (key.group, key.mute) {
         (Some(group), _) => {
             groups::link(step, id, group)?;
@@ -138,6 +154,67 @@ fn resolve(step: &mut Step<'_>, id: i64, alert: &NewAlert) -> Result<Way, StoreE
         }
         (None, None) => Ok(Way::Nowhere(NOT_OPEN.into())),
     }
+}
+
+/// Returns the way of a resolve to the destinations where its key is open. In the place of those
+/// that are not configured any more, it goes where it would go by itself.
+fn way_to(mut open: Vec<String>, alert: &NewAlert) -> Way {
+    let configured = &alert.handling.configured;
+    let before = open.len();
+    if !configured.is_empty() {
+        open.retain(|name| configured.contains(name));
+    }
+    let is_gone = open.len() < before;
+    // What is sent with its request goes there with it in any case.
+    let originals = alert.destinations.iter();
+    let originals = originals.filter(|name| alert.originals.have(name));
+    add(&mut open, originals.cloned().collect());
+    if is_gone {
+        add(&mut open, alert.destinations.clone());
+    }
+    if open.is_empty() {
+        return Way::Out;
+    }
+    open.truncate(DELIVERIES_PER_ALERT);
+    Way::To(open)
+}
+
+/// Adds names that are not there yet.
+fn add(names: &mut Vec<String>, others: Vec<String>) {
+    for name in others {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+}
+
+/// The number of requests, the newest ones, among which a start looks for an alert of a source.
+const LOOK_BACK: i64 = 10_000;
+
+/// Returns whether an alert goes to other destinations than the one of its source before it, by a
+/// rule or another configuration.
+fn turns(step: &mut Step<'_>, id: i64, source: i64, alert: &NewAlert) -> Result<bool, StoreError> {
+    let mut before = match step.names.routes.get(&source) {
+        Some(before) if *before == alert.destinations => return Ok(false),
+        Some(before) => before.clone(),
+        None => newest_route(step, id, source)?,
+    };
+    let mut destinations = alert.destinations.clone();
+    step.names.routes.insert(source, destinations.clone());
+    before.sort_unstable();
+    destinations.sort_unstable();
+    Ok(!before.is_empty() && before != destinations)
+}
+
+/// Returns the destinations of the newest alert of a source before `id`; none where there was none
+/// lately.
+fn newest_route(step: &Step<'_>, id: i64, source: i64) -> Result<Vec<String>, StoreError> {
+    let first = id - LOOK_BACK * ALERTS_PER_REQUEST as i64;
+    let mut select = step.transaction.prepare_cached(
+        "SELECT max(id) FROM alerts WHERE source = ?1 AND id >= ?2 AND id < ?3 AND ignored IS NULL",
+    )?;
+    let newest: Option<i64> = select.query_row([source, first, id], |row| row.get(0))?;
+    newest.map_or(Ok(Vec::new()), |newest| keys::sent_to(step, newest))
 }
 
 fn is_tracked(step: &mut Step<'_>, source: i64) -> Result<bool, StoreError> {

@@ -159,7 +159,7 @@ async fn open(config: &Config, sandbox: &Sandbox) -> Open {
         let plugin = store.plugin(record).await.expect("a number");
         sources.push((source, plugin));
     }
-    way_in.open(sources, Vec::new());
+    way_in.open(sources, Vec::new(), Arc::default());
     Open {
         way_in: Arc::new(way_in),
         closing,

@@ -587,6 +587,69 @@ const MUTED: Policy = Policy {
     drops: false,
 };
 
+/// An alert that goes to these destinations, as a rule or the configuration has it.
+fn sent(id: &str, status: Status, destinations: &[&str]) -> NewAlert {
+    let alert = Alert {
+        source: "a".into(),
+        request: "r".into(),
+        received_at: "2026-11-28T10:00:00.000Z".into(),
+        event: event(id, "1", status),
+    };
+    NewAlert::new(&alert, destinations).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn resolve_goes_where_its_key_is_open() {
+    use Status::{Resolve, Trigger};
+    let mut bench = Bench::new().await;
+    let first = [
+        sent("k1-1", Trigger, &[DESTINATION]),
+        sent("k2-1", Trigger, &["other"]),
+        sent("k3-1", Trigger, &[DESTINATION]),
+        sent("k3-2", Trigger, &["other"]),
+        sent("k4-1", Trigger, &["gone"]),
+        sent("k4-2", Resolve, &["other"]).among(&["other".to_owned()]),
+        sent("k5-1", Resolve, &["other"]),
+    ];
+    let readings = first.into_iter().map(|one| Reading::alerts(vec![one]));
+    bench.append_in_one_commit(readings.collect()).await;
+    let before = ["k1 trigger: event k1-1", "k3 trigger: event k3-1"];
+    assert_eq!(bench.take(DESTINATION).await, before);
+    let before = [
+        "k2 trigger: event k2-1",
+        "k3 trigger: event k3-2",
+        "k4 resolve: event k4-2",
+        "k5 resolve: event k5-1",
+    ];
+    assert_eq!(bench.take("other").await, before);
+    let ends = [
+        sent("k1-2", Resolve, &["other"]),
+        sent("k2-2", Resolve, &[DESTINATION]),
+        sent("k3-3", Resolve, &[DESTINATION]),
+    ];
+    let readings = ends.into_iter().map(|one| Reading::alerts(vec![one]));
+    bench.append_in_one_commit(readings.collect()).await;
+    let after = ["k1 resolve: event k1-2", "k3 resolve: event k3-3"];
+    assert_eq!(bench.take(DESTINATION).await, after);
+    let after = ["k2 resolve: event k2-2", "k3 resolve: event k3-3"];
+    assert_eq!(bench.take("other").await, after);
+    bench.whole();
+}
+
+#[tokio::test(start_paused = true)]
+async fn resolve_finds_its_alert_when_destinations_have_changed() {
+    let mut bench = Bench::new().await;
+    let opens = Reading::alerts(vec![sent("k1-1", Status::Trigger, &[DESTINATION])]);
+    bench.append_in_one_commit(vec![opens]).await;
+    bench.take(DESTINATION).await;
+    bench = bench.reopen().await;
+    let ends = Reading::alerts(vec![sent("k1-2", Status::Resolve, &["other"])]);
+    bench.append_in_one_commit(vec![ends]).await;
+    assert_eq!(bench.take(DESTINATION).await, ["k1 resolve: event k1-2"]);
+    assert!(bench.take("other").await.is_empty());
+    bench.whole();
+}
+
 #[tokio::test(start_paused = true)]
 async fn dropped_resolve_goes_out_only_where_its_key_is_open() {
     let mut bench = Bench::new().await;

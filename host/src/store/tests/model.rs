@@ -89,6 +89,15 @@ struct Model {
     events: BTreeSet<i64>,
     /// In the order in which the store met them.
     sources: Vec<u8>,
+    /// By source, whether its last alert went to both destinations; forgotten at a start.
+    routes: HashMap<u8, bool>,
+    /// Sources whose keys are tracked, as an alert went another way than the one before it.
+    tracked: BTreeSet<u8>,
+    /// By alert that is not ignored, its source and key.
+    placed: BTreeMap<i64, (u8, u8)>,
+    /// By source and key, the newest alert of an open one, and whether it is open at both
+    /// destinations; none where that was before it was tracked.
+    open: HashMap<(u8, u8), (i64, Option<bool>)>,
     newest: i64,
     now: i64,
 }
@@ -165,6 +174,7 @@ impl Model {
                 }
                 self.orders.insert((source, key), (order, alert));
             }
+            let both = self.place(alert, (source, key), both, resolves(event));
             let before = self.urgent.remove(&(source, key)).unwrap_or(priority);
             let urgency = priority.min(before);
             if !resolves(event) {
@@ -199,6 +209,41 @@ impl Model {
             self.proofs.insert((source, proof), alert);
         }
         self.stored(source, seq, appended)
+    }
+
+    /// Returns whether an alert goes to both destinations. A resolve goes where its key is open.
+    fn place(&mut self, alert: i64, of: (u8, u8), both: bool, resolves: bool) -> bool {
+        let (source, _) = of;
+        if !self.tracked.contains(&source) {
+            let mut earlier = self.placed.iter().rev();
+            let newest = earlier.find(|(_, (other, _))| *other == source);
+            let before = self.routes.get(&source).copied();
+            let before = before.or_else(|| newest.map(|(id, _)| self.went_to_both(*id)));
+            self.routes.insert(source, both);
+            if before.is_some_and(|before| before != both) {
+                self.tracked.insert(source);
+                let earlier = self.placed.iter().filter(|(_, one)| one.0 == source);
+                let open = earlier.map(|(id, one)| (*one, (*id, None)));
+                self.open.extend(open);
+            }
+        }
+        self.placed.insert(alert, of);
+        if !self.tracked.contains(&source) {
+            return both;
+        }
+        let row = self.open.remove(&of);
+        let before = row.map(|(id, both)| both.unwrap_or_else(|| self.went_to_both(id)));
+        if resolves {
+            return before.unwrap_or(both);
+        }
+        let open = (alert, Some(both || before.unwrap_or(false)));
+        self.open.insert(of, open);
+        both
+    }
+
+    fn went_to_both(&self, alert: i64) -> bool {
+        let mut deliveries = self.deliveries.iter();
+        deliveries.any(|(id, one)| alert_of(*id) == alert && one.destination == 1)
     }
 
     fn stored(&mut self, source: u8, seq: i64, appended: Appended) -> Appended {
@@ -442,6 +487,8 @@ impl Model {
         self.orders
             .retain(|_, (_, alert)| request_of(*alert) != seq);
         self.ignored.retain(|alert| request_of(*alert) != seq);
+        self.placed.retain(|alert, _| request_of(*alert) != seq);
+        self.open.retain(|_, (alert, _)| request_of(*alert) != seq);
     }
 
     fn evict(&mut self, events: bool) {
@@ -657,6 +704,7 @@ async fn compare(ground: Ground, actions: Vec<Action>) {
             Action::Reopen => {
                 bench = bench.reopen().await;
                 model.urgent.clear();
+                model.routes.clear();
                 let kept = bench.ground.location().reads().unwrap();
                 let times: Vec<i64> = numbers(&kept, "SELECT times FROM repeats ORDER BY alert");
                 assert_eq!(
@@ -668,6 +716,7 @@ async fn compare(ground: Ground, actions: Vec<Action>) {
             Action::Crash => {
                 bench = bench.crash().await;
                 model.urgent.clear();
+                model.routes.clear();
                 let kept = bench.ground.location().reads().unwrap();
                 let alerts: Vec<i64> = numbers(&kept, "SELECT alert FROM repeats ORDER BY alert");
                 let times: Vec<i64> = numbers(&kept, "SELECT times FROM repeats ORDER BY alert");
