@@ -72,6 +72,33 @@ pub fn destinations(step: &Step<'_>, ordering_key: i64) -> Result<Vec<String>, S
     }
 }
 
+/// Returns the fallbacks that have the newest alert of a key in the place of a destination that did
+/// not take it, and will not.
+pub fn stand_ins(step: &Step<'_>, ordering_key: i64) -> Result<Vec<String>, StoreError> {
+    let mut select = step
+        .transaction
+        .prepare_cached("SELECT alert FROM keys WHERE ordering_key = ?")?;
+    let alert = select.query_row([ordering_key], |row| row.get(0));
+    alert
+        .optional()?
+        .map_or(Ok(Vec::new()), |alert| stand_ins_of(step, alert))
+}
+
+fn stand_ins_of(step: &Step<'_>, alert: i64) -> Result<Vec<String>, StoreError> {
+    let mut select = step.transaction.prepare_cached(
+        "SELECT name FROM destinations WHERE id IN (
+             SELECT ifnull((SELECT destination FROM queue WHERE id = f.id),
+                           (SELECT destination FROM attempts WHERE delivery = f.id LIMIT 1))
+             FROM fallbacks f WHERE f.id BETWEEN ?1 AND ?2 AND f.reason <> 'taken'
+             AND NOT EXISTS (SELECT 1 FROM queue WHERE id = f.of)
+             AND NOT EXISTS (SELECT 1 FROM dead WHERE id = f.id)
+             AND NOT EXISTS (SELECT 1 FROM fallbacks t WHERE t.id BETWEEN ?1 AND ?2 AND t.of = f.of AND t.reason = 'taken'))
+         ORDER BY name",
+    )?;
+    let names = select.query_map(delivery_ids(alert), |row| row.get(0))?;
+    Ok(names.collect::<Result<_, _>>()?)
+}
+
 /// Returns the destinations of an alert, but for fallbacks.
 pub fn sent_to(step: &Step<'_>, alert: i64) -> Result<Vec<String>, StoreError> {
     let mut select = step.transaction.prepare_cached(
@@ -213,7 +240,7 @@ pub fn fire(
         "DELETE FROM keys WHERE ordering_key IN
              (SELECT ordering_key FROM keys WHERE at <= ? ORDER BY at LIMIT ?)
          RETURNING ordering_key, (SELECT name FROM sources s WHERE s.id = source), destinations, resolve_after, json,
-                   (SELECT json FROM events e WHERE e.alert = timed)",
+                   (SELECT json FROM events e WHERE e.alert = timed), alert",
     )?;
     let due = delete.query_map(params![now_ms, most as i64], |row| {
         let fired = || -> rusqlite::Result<Fired> {
@@ -227,9 +254,27 @@ pub fn fire(
                 event,
             })
         };
-        Ok((row.get(0)?, fired().ok()))
+        Ok((row.get(0)?, fired().ok(), row.get(6)?))
     })?;
-    Ok(due.collect::<Result<_, _>>()?)
+    let due: Vec<(i64, Option<Fired>, i64)> = due.collect::<Result<_, _>>()?;
+    drop(delete);
+    let with_stand_ins = due.into_iter().map(|(ordering_key, mut fired, alert)| {
+        if let Some(fired) = &mut fired {
+            let open = &mut fired.destinations;
+            add(open, stand_ins_of(step, alert)?);
+        }
+        Ok((ordering_key, fired))
+    });
+    with_stand_ins.collect()
+}
+
+/// Adds names that are not there yet.
+pub fn add(names: &mut Vec<String>, others: Vec<String>) {
+    for name in others {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
 }
 
 /// Moves timers that another clock set to `now_ms`, where they lie further ahead than they can.

@@ -13,6 +13,7 @@ use super::ids::{ALERTS_PER_REQUEST, DELIVERIES_PER_ALERT, request_id_text};
 use super::json;
 use super::shared::guard;
 use super::step::Step;
+use super::tracking;
 use crate::alert::Outcome;
 use crate::alert::fallback::Reason;
 use crate::alert::test;
@@ -155,7 +156,10 @@ impl Settle {
                     reason: Reason::Rejected,
                     now_ms: self.now_ms,
                 };
-                fallback::fall_back(step, &late, &to)
+                let fell_back = fallback::fall_back(step, &late, &to)?;
+                // Its end is told to the fallback as well.
+                tracking::begin(step, late.source)?;
+                Ok(fell_back)
             }
             _ => Ok(false),
         }

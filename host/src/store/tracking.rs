@@ -8,8 +8,8 @@
 use std::borrow::Cow;
 
 use super::StoreError;
-use super::ids::{ALERTS_PER_REQUEST, DELIVERIES_PER_ALERT};
-use super::keys::{self, Key, Timer};
+use super::ids::{ALERTS_PER_REQUEST, DELIVERIES_PER_ALERT, alert_ids};
+use super::keys::{self, Key, Timer, add};
 use super::request::{Handling, NewAlert};
 use super::step::Step;
 use super::{groups, mutes};
@@ -138,8 +138,9 @@ fn resolve(step: &mut Step<'_>, id: i64, alert: &NewAlert) -> Result<Way, StoreE
     }
     if key.own {
         let open = keys::destinations(step, alert.ordering_key)?;
+        let stand_ins = keys::stand_ins(step, alert.ordering_key)?;
         keys::close(step, alert.ordering_key)?;
-        return Ok(way_to(open, alert));
+        return Ok(way_to(open, stand_ins, alert));
     }
     // Kept, so that a second resolve of it goes nowhere either.
     keys::replace(step, alert.ordering_key, id, Key::default(), &[], None)?;
@@ -156,15 +157,17 @@ fn resolve(step: &mut Step<'_>, id: i64, alert: &NewAlert) -> Result<Way, StoreE
     }
 }
 
-/// Returns the way of a resolve to the destinations where its key is open. In the place of those
-/// that are not configured any more, it goes where it would go by itself.
-fn way_to(mut open: Vec<String>, alert: &NewAlert) -> Way {
+/// Returns the way of a resolve to the destinations where its key is open, and to what stands in for
+/// one of them. In the place of those that are not configured any more, it goes where it would go by
+/// itself.
+fn way_to(mut open: Vec<String>, stand_ins: Vec<String>, alert: &NewAlert) -> Way {
     let configured = &alert.handling.configured;
     let before = open.len();
     if !configured.is_empty() {
         open.retain(|name| configured.contains(name));
     }
     let is_gone = open.len() < before;
+    add(&mut open, stand_ins);
     // What is sent with its request goes there with it in any case.
     let originals = alert.destinations.iter();
     let originals = originals.filter(|name| alert.originals.have(name));
@@ -177,15 +180,6 @@ fn way_to(mut open: Vec<String>, alert: &NewAlert) -> Way {
     }
     open.truncate(DELIVERIES_PER_ALERT);
     Way::To(open)
-}
-
-/// Adds names that are not there yet.
-fn add(names: &mut Vec<String>, others: Vec<String>) {
-    for name in others {
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    }
 }
 
 /// The number of requests, the newest ones, among which a start looks for an alert of a source.
@@ -227,6 +221,16 @@ fn is_tracked(step: &mut Step<'_>, source: i64) -> Result<bool, StoreError> {
     let tracked = select.query_row([source], |row| row.get(0))?;
     step.names.tracked.insert(source, tracked);
     Ok(tracked)
+}
+
+/// Begins to track a source, where that is not done yet, with the next request: a fallback has one
+/// of its alerts for good, and is to be told of its end.
+pub fn begin(step: &mut Step<'_>, source: i64) -> Result<(), StoreError> {
+    if is_tracked(step, source)? {
+        return Ok(());
+    }
+    let [next, _] = alert_ids(*step.next_seq);
+    track(step, source, next)
 }
 
 /// Begins to track a source with its alert `before`. The pass over all alerts happens once for a

@@ -637,6 +637,32 @@ async fn resolve_goes_where_its_key_is_open() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn fallback_of_a_rejected_alert_is_told_of_its_end() {
+    let mut bench = Bench::new().await;
+    let rejects = async |bench: &Bench| {
+        let now = bench.store.clock().now_ms();
+        let mut reader = bench.store.due_reader().unwrap();
+        let due = reader.due(DESTINATION, now, &HashSet::new(), 1).unwrap();
+        let mut settled = settlement(due[0].id, now, Some(400), rejected());
+        settled.fallback = Some("fallback".to_owned());
+        bench.store.settle(settled).await.unwrap();
+    };
+    bench.keep(Policy::default(), &[("k1-1", "1")]).await;
+    rejects(&bench).await;
+    bench.close(Policy::default(), "k1-2").await;
+    let lines = ["k1 trigger: [fallback for", "k1 resolve: event k1-2"];
+    assert_eq!(bench.take("fallback").await, lines);
+    assert_eq!(bench.take(DESTINATION).await, lines[1..]);
+    bench.keep(TIMED, &[("k2-1", "1")]).await;
+    rejects(&bench).await;
+    bench.pass_until(61 * MINUTE).await;
+    let lines = ["k2 trigger: [fallback for", "k2 resolve: event k2-1"];
+    assert_eq!(bench.take("fallback").await, lines);
+    assert_eq!(bench.take(DESTINATION).await, lines[1..]);
+    bench.whole();
+}
+
+#[tokio::test(start_paused = true)]
 async fn resolve_finds_its_alert_when_destinations_have_changed() {
     let mut bench = Bench::new().await;
     let opens = Reading::alerts(vec![sent("k1-1", Status::Trigger, &[DESTINATION])]);

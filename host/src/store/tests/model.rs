@@ -174,14 +174,14 @@ impl Model {
                 }
                 self.orders.insert((source, key), (order, alert));
             }
-            let both = self.place(alert, (source, key), both, resolves(event));
+            let destinations = self.place(alert, (source, key), both, resolves(event));
             let before = self.urgent.remove(&(source, key)).unwrap_or(priority);
             let urgency = priority.min(before);
             if !resolves(event) {
                 self.urgent.insert((source, key), urgency);
             }
             let priority = if resolves(event) { urgency } else { priority };
-            for destination in 0..=u8::from(both) {
+            for (place, destination) in (0..).zip(destinations) {
                 let due_at = self.now;
                 let one = Delivery {
                     destination,
@@ -198,7 +198,7 @@ impl Model {
                     resolves: resolves(event),
                 };
                 self.enqueue(
-                    alert * DELIVERIES_PER_ALERT as i64 + i64::from(destination),
+                    alert * DELIVERIES_PER_ALERT as i64 + place,
                     one,
                     due_at,
                     resolves(event),
@@ -211,8 +211,9 @@ impl Model {
         self.stored(source, seq, appended)
     }
 
-    /// Returns whether an alert goes to both destinations. A resolve goes where its key is open.
-    fn place(&mut self, alert: i64, of: (u8, u8), both: bool, resolves: bool) -> bool {
+    /// Returns the destinations of an alert. A resolve goes where its key is open.
+    fn place(&mut self, alert: i64, of: (u8, u8), both: bool, resolves: bool) -> Vec<u8> {
+        let all = |both: bool| (0..=u8::from(both)).collect::<Vec<_>>();
         let (source, _) = of;
         if !self.tracked.contains(&source) {
             let mut earlier = self.placed.iter().rev();
@@ -221,24 +222,50 @@ impl Model {
             let before = before.or_else(|| newest.map(|(id, _)| self.went_to_both(*id)));
             self.routes.insert(source, both);
             if before.is_some_and(|before| before != both) {
-                self.tracked.insert(source);
-                let earlier = self.placed.iter().filter(|(_, one)| one.0 == source);
-                let open = earlier.map(|(id, one)| (*one, (*id, None)));
-                self.open.extend(open);
+                self.track(source);
             }
         }
         self.placed.insert(alert, of);
         if !self.tracked.contains(&source) {
-            return both;
+            return all(both);
         }
         let row = self.open.remove(&of);
         let before = row.map(|(id, both)| both.unwrap_or_else(|| self.went_to_both(id)));
         if resolves {
-            return before.unwrap_or(both);
+            let mut open = all(before.unwrap_or(both));
+            open.extend(
+                row.filter(|(id, _)| self.has_stand_in(*id))
+                    .map(|_| FALLBACK),
+            );
+            return open;
         }
         let open = (alert, Some(both || before.unwrap_or(false)));
         self.open.insert(of, open);
-        both
+        all(both)
+    }
+
+    fn track(&mut self, source: u8) {
+        if self.tracked.insert(source) {
+            let earlier = self.placed.iter().filter(|(_, one)| one.0 == source);
+            let open = earlier.map(|(id, one)| (*one, (*id, None)));
+            self.open.extend(open);
+        }
+    }
+
+    /// Returns whether the fallback has an alert that its destination will not take.
+    fn has_stand_in(&self, alert: i64) -> bool {
+        let of_alert = || {
+            self.deliveries
+                .iter()
+                .filter(|(id, _)| alert_of(**id) == alert)
+        };
+        let is_told = |of: i64| of_alert().any(|(_, one)| one.stands_for == Some((of, true)));
+        of_alert().any(|(_, one)| match one.stands_for {
+            Some((of, false)) => {
+                one.state != "dead" && self.deliveries[&of].state != "pending" && !is_told(of)
+            }
+            _ => false,
+        })
     }
 
     fn went_to_both(&self, alert: i64) -> bool {
@@ -357,7 +384,10 @@ impl Model {
         if one.state != "pending" {
             let one = one.clone();
             match (one.destination, one.state) {
-                (0, "dead") => self.stand_in(id, false),
+                (0, "dead") => {
+                    self.stand_in(id, false);
+                    self.track(one.source);
+                }
                 (0, _) => self.taken(id, &one),
                 _ => {}
             }
