@@ -21,11 +21,12 @@ pub struct Finding {
     pub help: String,
 }
 
-/// Finds rules of a source that can never match: they name a label that nothing sets, a value that
-/// a label of the operator never has, what their own `not` excludes, or an alert that an earlier
-/// rule has stopped or dropped. A `not`, a redaction or a group of a label that nothing sets is found
-/// as well, and a `resolve_after` beside a group. `declared` are the labels that the plugin says it
-/// sets, `None` where it does not say. A rule for another source is found with the configuration.
+/// Finds rules of a source that can never match. They ask for a label that nothing sets, for
+/// another value of a label than the operator sets, for what their own `not` excludes, or for an
+/// alert after an earlier rule has stopped or dropped it. A `not`, a redaction or a group of a
+/// label that nothing sets is found as well, and a `resolve_after` beside a group. `declared` are
+/// the labels that the plugin says it sets, `None` where it does not say. A rule for another source
+/// is found with the configuration.
 pub fn lint(source: &Source, declared: Option<&[String]>) -> Vec<Finding> {
     let rules = &source.rules;
     let own = source.labels.keys().map(String::as_str);
@@ -189,7 +190,7 @@ impl<'a> Given<'a> {
         }
     }
 
-    /// Returns a label of which a condition asks for a value that it never has, and its values.
+    /// Returns a label, with its values, where a condition asks for none of these.
     fn refused<'w>(&self, when: &'w Condition) -> Option<(&'w str, String)> {
         when.terms.iter().find_map(|term| {
             let Field::Label(name) = &term.field else {

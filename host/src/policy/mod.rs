@@ -18,8 +18,8 @@
 //! # What a rule cannot do
 //!
 //! A rule never changes an event id, so that a change of the rules reopens nothing. A resolve of an
-//! alert that is open is dropped only by a rule whose condition names the status, so that a new rule
-//! leaves nothing open for ever. The store knows what is open.
+//! open alert is dropped only by a rule with the status in its condition, so that a new rule leaves
+//! nothing open for ever. The store knows the open ones.
 
 mod condition;
 mod details;
@@ -66,7 +66,7 @@ pub struct Decision {
     pub applied: Vec<usize>,
     /// The rule that dropped the alert, from 1.
     pub dropped_by: Option<usize>,
-    /// The rule that drops the resolve unless what it resolves is open, from 1.
+    /// The rule that drops the resolve unless its key is open, from 1.
     pub dropped_unless_open: Option<usize>,
     /// The destinations that a rule chose in place of the source's.
     pub destinations: Option<Vec<String>>,
@@ -185,8 +185,8 @@ fn milliseconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// Returns whether a rule that matches and drops does so in any case: a resolve of what is open only
-/// where its condition says so.
+/// Returns whether a rule that matches and drops does so in any case: a resolve of what is open
+/// only where its condition says so.
 fn drops(rule: &Rule, alert: &Alert) -> bool {
     alert.status == Status::Trigger
         || rule

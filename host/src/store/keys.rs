@@ -72,8 +72,8 @@ pub fn destinations(step: &Step<'_>, ordering_key: i64) -> Result<Vec<String>, S
     }
 }
 
-/// Returns the fallbacks that have the newest alert of a key in the place of a destination that did
-/// not take it, and will not.
+/// Returns the fallbacks with the newest alert of a key, where its destination has refused it for
+/// good.
 pub fn stand_ins(step: &Step<'_>, ordering_key: i64) -> Result<Vec<String>, StoreError> {
     let mut select = step
         .transaction
@@ -229,8 +229,8 @@ pub struct Fired {
 }
 
 /// Removes at most `most` keys whose timers are due, oldest first, and returns these with their
-/// ordering keys. One that cannot be read is nothing: whatever another program wrote there, it fires
-/// once and is gone.
+/// ordering keys. One that cannot be read is nothing: whatever another program wrote there, it
+/// fires once and is gone.
 pub fn fire(
     step: &Step<'_>,
     now_ms: i64,

@@ -193,7 +193,7 @@ pub(super) struct Handling {
     pub resolve_after_ms: Option<i64>,
     /// The mute that holds it.
     pub mute: Option<MuteRef>,
-    /// The reason for which a resolve is ignored whose key is open nowhere.
+    /// The reason for ignoring a resolve where its key is open nowhere.
     pub ignored_unless_open: Option<String>,
     /// The destinations of the configuration, for a resolve; none where they are not known.
     #[serde(default)]

@@ -1,9 +1,9 @@
 //! Where each key is open: at its destination as an alert of its own, or in a group.
 //!
-//! A resolve must go where its trigger went, whatever the configuration says by then. So from the
-//! first alert on that a policy delivers otherwise, or that goes to another destination than the one
-//! before it, the keys of its source are tracked, for ever. All that the source had before counts as
-//! open at its destination. A source without a policy costs nothing.
+//! A resolve must go where its trigger went, whatever the configuration says by then. So the keys
+//! of a source are tracked, for ever, from its first alert on that a policy delivers otherwise. An
+//! alert with another destination than the one before it begins it too. All that the source had
+//! before counts as open at its destination. A source without a policy costs nothing.
 
 use std::borrow::Cow;
 
@@ -157,9 +157,8 @@ fn resolve(step: &mut Step<'_>, id: i64, alert: &NewAlert) -> Result<Way, StoreE
     }
 }
 
-/// Returns the way of a resolve to the destinations where its key is open, and to what stands in for
-/// one of them. In the place of those that are not configured any more, it goes where it would go by
-/// itself.
+/// Returns the way of a resolve to the destinations where its key is open, and to their stand-ins.
+/// In the place of those without a configuration it goes where it would go by itself.
 fn way_to(mut open: Vec<String>, stand_ins: Vec<String>, alert: &NewAlert) -> Way {
     let configured = &alert.handling.configured;
     let before = open.len();

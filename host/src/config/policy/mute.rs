@@ -184,7 +184,7 @@ fn minutes((day, time): (Weekday, Time)) -> i32 {
         + i32::from(time.minute())
 }
 
-/// Reads all `[[mutes]]`. One that cannot be read is left out, so that the others are judged.
+/// Reads all `[[mutes]]`. An unreadable one is left out, so that the others are judged.
 pub(in crate::config) fn read(value: &Value<'_>) -> Option<Vec<Mute>> {
     let DeValue::Array(items) = value.value else {
         value.wrong_type("write each mute as a table of its own, below [[mutes]]");

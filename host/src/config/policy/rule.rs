@@ -101,7 +101,7 @@ impl KeyTemplate {
     }
 }
 
-/// Reads the rules of a source. One that cannot be read is left out, so that the others are judged.
+/// Reads the rules of a source. An unreadable one is left out, so that the others are judged.
 pub(in crate::config) fn read(value: &Value<'_>, known: &[&str]) -> Option<Vec<Rule>> {
     let DeValue::Array(items) = value.value else {
         value.wrong_type("write each rule as a table of its own, below [[sources.<name>.rules]]");

@@ -33,7 +33,7 @@ pub struct MadeAlert {
     /// True if a rule drops it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub dropped: bool,
-    /// True if a rule drops it unless it resolves what is open, which the store knew.
+    /// True if a rule drops it unless its key is open. The store knew that.
     #[serde(skip)]
     pub dropped_unless_open: bool,
     /// The destinations; none where they are not known.

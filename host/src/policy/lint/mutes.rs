@@ -11,9 +11,9 @@ use crate::config::{Condition, Field, Mute, OWN_SOURCE, Schedule, Source, did_yo
 /// A source, with the labels that its plugin says it sets; `None` where it does not say.
 pub type Declared<'a> = (&'a Source, Option<&'a [String]>);
 
-/// Finds mutes that never hold anything: they ended before `now`, ask for resolves or the gateway's
-/// own alerts, exclude what they ask for, or ask for a label or a value that no alert of their
-/// sources has. A source that there is not is found with the configuration.
+/// Finds mutes that never hold anything. They ended before `now`, exclude all they ask for, or ask
+/// for resolves, for the gateway's own alerts, or for a label or value without an alert of their
+/// sources. An unknown source is found with the configuration.
 pub fn lint_mutes(mutes: &[Mute], sources: &[Declared<'_>], now: Timestamp) -> Vec<Finding> {
     let found = mutes.iter().filter_map(|mute| {
         let (found, help) = idle(mute, sources, now)?;
