@@ -347,6 +347,7 @@ async fn history(place: &Place, requests: usize) {
         let request = NewRequest {
             redacted: None,
             sender: None,
+            began: None,
             id,
             source,
             received_at: 1,

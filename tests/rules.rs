@@ -1,6 +1,7 @@
 //! Rules: what an operator changes about the alerts of a source, seen where they arrive.
 
-use serde_json::Value;
+use hyper::Method;
+use serde_json::{Value, json};
 
 use crate::harness::{Itoc360, Setup, twilio};
 
@@ -75,10 +76,45 @@ async fn rules_drop_route_and_mask_what_is_delivered() {
     );
     assert_eq!(shown["alerts"][0]["rules"], serde_json::json!([1]));
     let routed = place.run(&["events", "show", &twilio::sid(2)]).await;
-    let said = "\nrules     2 of its source applied\n";
-    assert!(routed.stdout.contains(said), "{}", routed.stdout);
+    for said in [
+        "\nrules     2 of its source applied\n          rule 2: priority high -> low\n",
+        "          rule 2: labels.area http\n          rule 2: destination night\n",
+        "          masked in 3 places\n",
+        "\nanswer    200 after ",
+    ] {
+        assert!(routed.stdout.contains(said), "{said}: {}", routed.stdout);
+    }
+    let api = format!("/api/v1/events/{}", twilio::sid(2));
+    let api = gateway.admin(Method::GET, &api).await.json();
+    let request = &api["requests"][0];
+    let changes = json!([
+        { "rule": 2, "field": "priority", "from": "high", "to": "low" },
+        { "rule": 2, "field": "labels.area", "to": "http" },
+        { "rule": 2, "field": "destination", "to": "night" },
+    ]);
+    assert_eq!(request["alerts"][0]["changes"], changes, "{request:#}");
+    assert_eq!(request["answered"]["status"], 200);
+    assert!(request["answered"]["after_us"].as_u64() >= request["sender"]["waited_us"].as_u64());
+    let page = format!("/events/{}", twilio::sid(2));
+    let page = gateway
+        .admin_with(Method::GET, &page, &[("accept", "text/html")], "")
+        .await
+        .body;
+    for words in [
+        "Rule 2 of twilio: <code>priority</code> high → <b>low</b>, <code>labels.area</code> <b>http</b>",
+        "Masked in 3 places",
+        "Answered 200 after ",
+    ] {
+        assert!(page.contains(words), "{words}: {page}");
+    }
     assert_eq!(place.list(&["--state", "ignored"]).await.len(), 1);
     assert_eq!((day.received().len(), night.received().len()), (1, 1));
+
+    // A restart forgets the answer; the wait is stored as far as the store can know it.
+    gateway.stop().await;
+    let shown = place.run(&["events", "show", &twilio::sid(2)]).await;
+    let said = "\nanswer    after the sync of what was written at ";
+    assert!(shown.stdout.contains(said), "{}", shown.stdout);
 }
 
 #[tokio::test]

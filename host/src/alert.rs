@@ -1,6 +1,7 @@
 //! The alert as the gateway stores and delivers it: the event of a plugin, with the source and the
 //! request it came from.
 
+pub mod change;
 pub mod fallback;
 pub mod group;
 pub mod internal;

@@ -1,8 +1,11 @@
-//! The last requests of each source that left nothing in the store: rejected or ignored. Written by
-//! intake, read by the admin listener; a restart begins anew.
+//! The last requests of each source that left nothing in the store: rejected or ignored. And the
+//! answers to the last ones that did. Written by intake, read by the admin listener; a restart
+//! begins anew.
 //!
 //! Strangers write here, so that all is bounded: the entries of a source, the bytes of an entry,
 //! and the bytes of all. A flood at one source pushes out its own entries first.
+
+mod answers;
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
@@ -11,6 +14,8 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+pub use answers::{Answered, Answers};
 
 /// Entries of one source and kind.
 const ENTRIES: usize = 20;
@@ -23,9 +28,13 @@ const TEXT_BYTES: usize = 1024;
 /// Bytes of all entries.
 const BYTES: usize = 8 * 1024 * 1024;
 
-/// The last requests that were rejected or ignored. Clones share the same entries.
+/// The last requests that were rejected or ignored, and the last answers. Clones share the same.
 #[derive(Debug, Clone, Default)]
-pub struct Recent(Arc<Mutex<Rings>>);
+pub struct Recent {
+    rings: Arc<Mutex<Rings>>,
+    /// The answers to the last stored requests.
+    pub answers: Answers,
+}
 
 #[derive(Debug, Default)]
 struct Rings {
@@ -151,7 +160,7 @@ impl Recent {
     /// Keeps an entry, which is numbered and cut to its bounds, and drops older ones for it.
     pub fn push(&self, mut entry: Entry) {
         entry.cut();
-        let mut rings = self.0.lock();
+        let mut rings = self.rings.lock();
         let rings = &mut *rings;
         entry.number = rings.next;
         rings.next += 1;
@@ -181,7 +190,7 @@ impl Recent {
 
     /// Drops the entries of sources that are not configured any more.
     pub fn keep(&self, is_configured: impl Fn(&str) -> bool) {
-        let mut rings = self.0.lock();
+        let mut rings = self.rings.lock();
         rings
             .rings
             .retain(|(source, _), _| source.is_empty() || is_configured(source));
@@ -190,7 +199,7 @@ impl Recent {
 
     /// Returns the entries that are wanted, newest first.
     pub fn list(&self, is_wanted: impl Fn(&Entry) -> bool) -> Vec<Arc<Entry>> {
-        let rings = self.0.lock();
+        let rings = self.rings.lock();
         let mut found: Vec<_> = rings
             .rings
             .values()
@@ -204,7 +213,7 @@ impl Recent {
 
     /// Returns the number that the next entry will have: it changes with every one.
     pub fn next(&self) -> u64 {
-        self.0.lock().next
+        self.rings.lock().next
     }
 }
 

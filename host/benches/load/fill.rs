@@ -74,6 +74,7 @@ fn request(
     let request = NewRequest {
         redacted: None,
         sender: None,
+        began: None,
         id: uuid::Uuid::now_v7().to_string(),
         source: "twilio".to_owned(),
         received_at: alert_gateway::clock::wall_ms(),

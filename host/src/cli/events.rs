@@ -21,7 +21,7 @@ use super::remote::segment;
 use super::{ConfigFile, Failure, Outcome, Place, block_on, owner, plain};
 use crate::config::OWN_SOURCE;
 use crate::health::HeldUp;
-use crate::store::{DeliveryRecord, History, RequestRecord, SameKey, Traced};
+use crate::store::{DeliveryRecord, History, RequestRecord, SameKey, Traced, UnderRules};
 
 pub use list::cells;
 
@@ -108,6 +108,7 @@ impl Found {
         let mut requests = history.find(&what.id)?;
         history.add_keys(&mut requests, KEY_PATIENCE)?;
         memory::add_held_up(&data_dir, &mut requests).await;
+        memory::add_answers(&data_dir, &mut requests).await;
         let mut traced = Vec::new();
         if requests.is_empty() {
             traced = memory::traced(&data_dir).await.unwrap_or_default();
@@ -214,6 +215,9 @@ pub fn chain(out: &mut impl Write, request: &RequestRecord) -> std::io::Result<(
         let from = from.map_or_else(String::new, |client| format!("from {}; ", clean(client)));
         writeln!(out, "sender    {from}proof: {}", clean(&sender.proof()))?;
     }
+    if let Some(wait) = request.wait() {
+        writeln!(out, "answer    {}", clean(&wait.replace('\u{a0}', " ")))?;
+    }
     if request.source != OWN_SOURCE {
         let plugin = format!(
             "{} {}, sha256 {}",
@@ -255,10 +259,7 @@ pub fn chain(out: &mut impl Write, request: &RequestRecord) -> std::io::Result<(
         if alert.deliveries.is_empty() {
             writeln!(out, "          {}{own}", clean(&alert.state))?;
         }
-        if !alert.rules.is_empty() {
-            let rules: Vec<_> = alert.rules.iter().map(ToString::to_string).collect();
-            writeln!(out, "rules     {} of its source applied", rules.join(", "))?;
-        }
+        rules(out, &alert.under)?;
         if let Some(group) = &alert.group {
             let key = clean(&group.key);
             let state = clean(&group.state);
@@ -343,6 +344,22 @@ pub fn chain(out: &mut impl Write, request: &RequestRecord) -> std::io::Result<(
         if let Some(key) = &alert.same_key {
             same_key(out, key)?;
         }
+    }
+    Ok(())
+}
+
+/// Prints the rules that applied to an alert, each with what it changed.
+fn rules(out: &mut impl Write, under: &UnderRules) -> std::io::Result<()> {
+    if !under.rules.is_empty() {
+        let rules: Vec<_> = under.rules.iter().map(ToString::to_string).collect();
+        writeln!(out, "rules     {} of its source applied", rules.join(", "))?;
+    }
+    for change in &under.changes {
+        let changed = plain::line(&change.to_string());
+        writeln!(out, "          rule {}: {changed}", change.rule)?;
+    }
+    if under.masked > 0 {
+        writeln!(out, "          masked in {} places", under.masked)?;
     }
     Ok(())
 }

@@ -42,6 +42,7 @@ pub fn reload(what: &Reload) -> Outcome {
         Answer::Hop(_)
         | Answer::Tested
         | Answer::Traced { .. }
+        | Answer::Answered { .. }
         | Answer::Log { .. }
         | Answer::Looked { .. } => Err(NoAnswer::Stopped.into()),
         Answer::Refused { problems, why } => {

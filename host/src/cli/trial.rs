@@ -341,6 +341,10 @@ fn told(decision: &Decision, out: &mut impl Write) -> std::io::Result<()> {
     };
     if !decision.applied.is_empty() {
         writeln!(out, "\nRules that apply: {}.", rules(&decision.applied))?;
+        for change in &decision.changes {
+            let changed = plain::line(&change.to_string());
+            writeln!(out, "  rule {}: {changed}", change.rule)?;
+        }
     }
     if decision.redacted > 0 {
         writeln!(out, "\nMasked places: {}.", decision.redacted)?;

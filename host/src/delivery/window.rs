@@ -384,6 +384,7 @@ pub(super) mod tests {
         let request = NewRequest {
             redacted: None,
             sender: None,
+            began: None,
             id,
             source,
             received_at,
@@ -471,6 +472,7 @@ pub(super) mod tests {
         let request = NewRequest {
             redacted: None,
             sender: None,
+            began: None,
             id: uuid::Uuid::now_v7().to_string(),
             source: source.to_owned(),
             received_at: wall_ms(),

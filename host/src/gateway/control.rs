@@ -16,10 +16,12 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::admin::{Desk, look};
 use crate::hops::{self, Hop, Way};
 use crate::http::UnixSocket;
+use crate::recent::Answered;
 use crate::store::Traced;
 
 /// The name of the socket in the data directory.
@@ -57,6 +59,11 @@ pub enum Question {
     },
     /// To tell the last requests that it rejected or ignored, newest first.
     Traced,
+    /// To tell its answers to requests.
+    Answered {
+        /// Their ids.
+        requests: Vec<String>,
+    },
     /// To tell its state at a glance.
     Look {
         /// The newest events to tell, 1 to 200.
@@ -90,6 +97,11 @@ pub enum Answer {
     Traced {
         /// The requests.
         requests: Vec<Traced>,
+    },
+    /// The answers to requests.
+    Answered {
+        /// One for each request that was asked for; none where it is not remembered.
+        answers: Vec<Option<Answered>>,
     },
     /// The filter of the log.
     Log {
@@ -213,6 +225,12 @@ async fn converse(mut stream: UnixStream, asking: Asking) -> io::Result<()> {
         let entries = asking.desk.about.recent.list(|_| true);
         let requests = entries.iter().map(|entry| Traced::of(entry)).collect();
         return say(&mut write, &Answer::Traced { requests }).await;
+    }
+    if let Question::Answered { requests } = question {
+        let known = &asking.desk.about.recent.answers;
+        let ids = requests.iter().map(|id| id.parse::<Uuid>());
+        let answers = ids.map(|id| known.of(id.ok()?.as_u128())).collect();
+        return say(&mut write, &Answer::Answered { answers }).await;
     }
     if let Question::Look { events } = question {
         let answer = match look(&asking.desk, events).await {

@@ -125,9 +125,10 @@ impl Gateway {
                             self.change_log(filter.as_deref(), who).await
                         }
                         // The socket answers them itself.
-                        Question::Test { .. } | Question::Traced | Question::Look { .. } => {
-                            continue;
-                        }
+                        Question::Test { .. }
+                        | Question::Traced
+                        | Question::Answered { .. }
+                        | Question::Look { .. } => continue,
                     };
                     // A client that has left has the log.
                     let _ = answer.send(answered);

@@ -219,6 +219,7 @@ impl Received {
             plugin: entrance.plugin,
             redacted: None,
             sender: None,
+            began: Some(self.began),
         };
         let mut sender = self.sender;
         let Some(redactor) = entrance.policy.stored() else {

@@ -245,7 +245,8 @@ impl Intake {
         {
             return health(request.method());
         }
-        let id = Uuid::now_v7().to_string();
+        let number = Uuid::now_v7();
+        let id = number.to_string();
         let entrances = self.entrances();
         let found = route::find(&self.public_path, uri.path())
             .and_then(|route| Some((entrances.get(route.source)?, route.suffix)));
@@ -288,8 +289,13 @@ impl Intake {
             None => report::report(&id, source, client, &ending, &self.throttle),
         }
         span.set("alert_gateway.outcome", ending.outcome());
+        let is_stored = matches!(ending, Ending::Accepted { .. } | Ending::Kept);
         let answer = ending.into_answer(&id, source);
         let status = answer.status();
+        if is_stored {
+            let answers = &self.recent.answers;
+            answers.push(number.as_u128(), status.as_u16(), started.elapsed());
+        }
         span.set("http.response.status_code", i64::from(status.as_u16()));
         if status.is_server_error() {
             span.fail(|| status.to_string());

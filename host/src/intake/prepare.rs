@@ -7,7 +7,7 @@ use super::shadow::DROPPED;
 use crate::alert::Alert;
 use crate::clock::wall_ms;
 use crate::policy::Mutes;
-use crate::store::NewAlert;
+use crate::store::{NewAlert, UnderRules};
 
 /// The alerts of a request, ready for the store.
 #[derive(Debug)]
@@ -59,7 +59,12 @@ pub(super) fn prepare(
                 &source.configured.originals,
                 source.configured.destination(),
             )
-            .under_rules(&decision.applied);
+            .under_rules(&UnderRules {
+                rules: decision.applied,
+                changes: decision.changes,
+                masked: decision.redacted,
+            })
+            .map_err(|error| error.to_string())?;
         if let Some(rule) = decision.dropped_by {
             return Ok(new.ignored(format!("{DROPPED}{rule} of its source")));
         }

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Instant;
 
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{EXPECT, HeaderMap, HeaderName, HeaderValue};
@@ -54,6 +55,8 @@ pub struct Received {
     pub proof: Option<Proved>,
     /// Its sender, as the store keeps it.
     pub sender: Sender,
+    /// The time since when the sender waits.
+    pub began: Instant,
     /// True if an operator's test sent it.
     pub is_test: bool,
     /// The place of its span's parts.
@@ -134,6 +137,7 @@ pub async fn receive(
     client: Client,
     request: Request<Incoming>,
 ) -> Result<Received, Refusal> {
+    let began = Instant::now();
     let (head, body) = request.into_parts();
     let token = Token::of(source, &head);
     let proved = matches!(token, Token::Right(_));
@@ -251,6 +255,7 @@ pub async fn receive(
         proved: proved || proof.is_some(),
         proof,
         sender,
+        began,
         is_test: false,
         below: head.extensions.get().cloned().unwrap_or_default(),
         charge,
@@ -312,6 +317,7 @@ fn sender(source: &Source, client: Client, token: Token, proof: Option<&Proven>)
         account: proof.and_then(|proven| proven.proved.account.clone()),
         // No source is loaded that has neither a token nor a plugin that proves its senders.
         plugin: proof.is_none() && source.configured.tokens.is_empty(),
+        waited_us: None,
     }
 }
 

@@ -37,8 +37,9 @@ use std::time::Duration;
 
 use plugin_sdk::contract::{Alert, Status};
 
+use crate::alert::change::Change;
 use crate::alert::group::{self, Grouping};
-use crate::config::{self, KeyTemplate, Rule};
+use crate::config::{self, KeyTemplate, Rule, shown_duration};
 
 pub use condition::matches;
 pub use lint::{Finding, lint, lint_mutes, unknown_source};
@@ -64,6 +65,8 @@ pub struct Decision {
     pub alert: Alert,
     /// The rules that matched, by their place in the configuration, from 1.
     pub applied: Vec<usize>,
+    /// The changes of these rules, in order.
+    pub changes: Vec<Change>,
     /// The rule that dropped the alert, from 1.
     pub dropped_by: Option<usize>,
     /// The rule that drops the resolve unless its key is open, from 1.
@@ -113,6 +116,7 @@ impl Policy {
         let mut decision = Decision {
             alert,
             applied: Vec::new(),
+            changes: Vec::new(),
             dropped_by: None,
             dropped_unless_open: None,
             destinations: None,
@@ -148,7 +152,7 @@ impl Policy {
                 decision.dropped_unless_open = None;
                 break;
             }
-            apply(rule, source, decision);
+            apply(rule, number, source, decision);
             redactions.extend_from_slice(&rule.redact);
             if rule.stop {
                 break;
@@ -158,6 +162,10 @@ impl Policy {
         if self.stored.is_some() {
             decision.masked = redactor.masked_texts(&decision.alert);
         }
+        if !redactor.is_empty() {
+            redact_changes(&redactor, decision);
+        }
+        decision.changes.iter_mut().for_each(Change::cut);
         decision.redacted = redactor.redact(&mut decision.alert);
         decision.redacted += StoredRedactor::hide(&mut decision.alert, &decision.masked);
     }
@@ -196,10 +204,71 @@ fn drops(rule: &Rule, alert: &Alert) -> bool {
             .any(|term| term.field == config::Field::Status)
 }
 
-/// Applies the effects of a rule, but for redaction.
-fn apply(rule: &Rule, source: &str, decision: &mut Decision) {
+/// Masks the changes as an alert with their values would be masked. The alert itself is not masked
+/// yet.
+fn redact_changes(redactor: &Redactor, decision: &mut Decision) {
+    let Decision {
+        alert,
+        changes,
+        masked,
+        ..
+    } = decision;
+    // A former value of one label may stand in that of another.
+    let mut before = alert.labels.clone();
+    for change in changes.iter().rev() {
+        if let Some((label, from)) = change
+            .field
+            .strip_prefix("labels.")
+            .zip(change.from.clone())
+        {
+            before.insert(label.to_owned(), from);
+        }
+    }
+    for change in changes {
+        let (field, is_key) = match change.field.strip_prefix("labels.") {
+            Some(label) => (label.to_owned(), false),
+            None if change.field == "key" => (String::new(), true),
+            None => continue,
+        };
+        for text in change.from.iter_mut().chain([&mut change.to]) {
+            for labels in [&before, &alert.labels] {
+                let mut shown = Alert::new("", alert.priority, "");
+                shown.labels.clone_from(labels);
+                let value = std::mem::take(text);
+                if is_key {
+                    shown.key = Some(value);
+                } else {
+                    shown.labels.insert(field.clone(), value);
+                }
+                redactor.redact(&mut shown);
+                StoredRedactor::hide(&mut shown, masked);
+                let value = match is_key {
+                    true => shown.key,
+                    false => shown.labels.remove(&field),
+                };
+                *text = value.unwrap_or_default();
+            }
+        }
+    }
+}
+
+/// Applies the effects of a rule, but for redaction, and notes what they changed.
+fn apply(rule: &Rule, number: usize, source: &str, decision: &mut Decision) {
     let alert = &mut decision.alert;
+    let changes = &mut decision.changes;
+    let mut changed = |field: String, from: Option<String>, to: &str| {
+        if from.as_deref() != Some(to) {
+            changes.push(Change {
+                rule: number,
+                field,
+                from,
+                to: to.to_owned(),
+            });
+        }
+    };
     if let Some(priority) = rule.priority {
+        let from = alert.priority.as_str().to_owned();
+        changed("priority".to_owned(), Some(from), priority.as_str());
         alert.priority = priority;
     }
     // Before the labels of this rule: a key is made of what came in.
@@ -208,13 +277,21 @@ fn apply(rule: &Rule, source: &str, decision: &mut Decision) {
         .as_ref()
         .and_then(|template| key(template, source, alert))
     {
+        changed("key".to_owned(), Some(alert.key().to_owned()), &key);
         alert.key = Some(key);
     }
-    alert.labels.extend(rule.labels.clone());
-    if rule.resolve_after.is_some() {
+    for (name, value) in &rule.labels {
+        let from = alert.labels.insert(name.clone(), value.clone());
+        changed(format!("labels.{name}"), from, value);
+    }
+    if let Some(time) = rule.resolve_after {
+        let from = decision.resolve_after.map(shown_duration);
+        changed("resolve_after".to_owned(), from, &shown_duration(time));
         decision.resolve_after = rule.resolve_after;
     }
     if let Some(destinations) = &rule.destinations {
+        let from = decision.destinations.as_ref().map(|all| all.join(", "));
+        changed("destination".to_owned(), from, &destinations.join(", "));
         decision.destinations = Some(destinations.clone());
     }
 }

@@ -388,3 +388,53 @@ fn mute_that_never_holds_anything_is_found() {
         "a plugin that declares nothing may set any label"
     );
 }
+
+#[test]
+fn changes_of_rules_are_noted_and_masked() {
+    let lines = "redact = [\"label:to\", \"phone-numbers\"]\nresolve_after = \"1h\"
+         [[sources.a.rules]]\nwhen = {}\npriority = \"medium\"\nkey = \"{to}/{key}\"\nlabels = { to = \"nobody\", team = \"voice\" }\n
+         [[sources.a.rules]]\nwhen = {}\ndestination = \"night\"\nresolve_after = \"2h\"\nlabels = { team = \"sms\" }";
+    let mut alert = alert(&[("to", "+14155550100"), ("said", "call +14155550100")]);
+    alert.key = Some("k".to_owned());
+    let decision = policy(lines).decide("a", alert);
+    let changes: Vec<_> = decision
+        .changes
+        .iter()
+        .map(|change| (change.rule, change.to_string()))
+        .collect();
+    let shown: Vec<_> = changes
+        .iter()
+        .map(|(rule, text)| (*rule, &**text))
+        .collect();
+    assert_eq!(decision.applied, [1, 2]);
+    // A digest takes the number's place in a key, as it does in the alert's.
+    let key = format!("key k -> {}", decision.alert.key());
+    assert!(key.contains("redacted-"), "{key}");
+    assert_eq!(
+        shown,
+        [
+            (1, &*key),
+            (1, "labels.team voice"),
+            (1, "labels.to [redacted] -> [redacted]"),
+            (2, "labels.team voice -> sms"),
+            (2, "resolve_after 1h -> 2h"),
+            (2, "destination night"),
+        ]
+    );
+}
+
+#[test]
+fn value_of_a_masked_label_is_masked_in_other_changes() {
+    let lines = "redact = [\"label:to\"]
+         [[sources.a.rules]]\nwhen = {}\nlabels = { said = \"x\", to = \"nobody\" }";
+    let alert = alert(&[("to", "Ada Lovelace"), ("said", "ask Ada Lovelace")]);
+    let decision = policy(lines).decide("a", alert);
+    let changes: Vec<_> = decision.changes.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        changes,
+        [
+            "labels.said ask [redacted] -> x",
+            "labels.to [redacted] -> [redacted]"
+        ]
+    );
+}

@@ -157,7 +157,7 @@ fn insert_request(
             request.headers,
             &request.body[..],
             request.redacted,
-            request.sender
+            request.stored_sender()
         ])?;
     Ok(())
 }

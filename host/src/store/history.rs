@@ -35,6 +35,7 @@ use super::request::UnderRules;
 use super::{Entry, Location, MuteRecord, PluginId, Sender, StoreError, identities, mutes};
 use crate::clock::rfc3339;
 use crate::health::HeldUp;
+use crate::recent::{Answered, Answers};
 
 /// The text in place of a title where an alert is not delivered, and nothing of it is kept but the
 /// id.
@@ -232,6 +233,9 @@ pub struct RequestRecord {
     /// Its sender; absent of the gateway's own, and where it was evicted or not written down.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sender: Option<Sender>,
+    /// The answer to its sender, while the gateway that runs remembers it: no store has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answered: Option<Answered>,
     /// The URL; it may hold a credential, so it is not for printing.
     #[serde(skip)]
     pub url: String,
@@ -269,9 +273,9 @@ pub struct AlertRecord {
     pub due_at: Option<String>,
     /// The alert as the plugin made it; only its event id and priority where the rest was evicted.
     pub event: contract::Alert,
-    /// The operator's rules that applied to it, by their numbers from 1.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub rules: Vec<usize>,
+    /// The work of the operator's policy on it.
+    #[serde(flatten)]
+    pub under: UnderRules,
     /// The reason why what the plugin said is gone, where it is; or why the alert is delivered
     /// nowhere.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -351,6 +355,32 @@ pub struct DeliveryRecord {
 }
 
 impl RequestRecord {
+    /// Adds the answer to its sender, where that is remembered.
+    pub fn add_answer(&mut self, answers: &Answers) {
+        let id = self.id.parse::<Uuid>().ok();
+        self.answered = id.and_then(|id| answers.of(id.as_u128()));
+    }
+
+    /// Returns how long its sender waited, in words: until the answer, or as far as that is stored.
+    pub fn wait(&self) -> Option<String> {
+        let time = |us: u64| match us {
+            0..1_000_000 => format!("{:.1}\u{a0}ms", us as f64 / 1e3),
+            _ => format!("{:.1}\u{a0}s", us as f64 / 1e6),
+        };
+        let waited = self.sender.as_ref().and_then(|sender| sender.waited_us);
+        match (self.answered, waited) {
+            (Some(Answered { status, after_us }), _) => Some(format!(
+                "{status} after {}, once it was synced",
+                time(after_us)
+            )),
+            (None, Some(us)) => Some(format!(
+                "after the sync of what was written at {}",
+                time(us)
+            )),
+            (None, None) => None,
+        }
+    }
+
     /// Returns the deliveries of its alerts that wait.
     pub fn waiting(&mut self) -> impl Iterator<Item = &mut DeliveryRecord> {
         let alerts = self.alerts.iter_mut();
@@ -574,7 +604,7 @@ impl History {
                 mute,
                 due_at: None,
                 event: event(row, 3, &event_id.shown(), row.get(4)?),
-                rules: under_rules(row, 3),
+                under: super::json(row, 3).unwrap_or_default(),
                 note: ignored.or_else(|| evicted.then(|| EVICTED.to_owned())),
                 repeated: row.get::<_, Option<i64>>(6)?.unwrap_or_default(),
                 last_at: row.get::<_, Option<i64>>(7)?.map(rfc3339),
@@ -721,11 +751,6 @@ fn event(row: Row<'_>, index: usize, event_id: &str, rank: i64) -> contract::Ale
     }
 }
 
-/// Returns the rules in the text of an alert; none where it is gone.
-fn under_rules(row: Row<'_>, index: usize) -> Vec<usize> {
-    super::json::<UnderRules>(row, index).map_or_else(|_| Vec::new(), |under| under.rules)
-}
-
 fn request(row: Row<'_>) -> rusqlite::Result<RequestRecord> {
     let method: Option<String> = row.get(11)?;
     Ok(RequestRecord {
@@ -745,6 +770,7 @@ fn request(row: Row<'_>) -> rusqlite::Result<RequestRecord> {
         redacted: row.get(15)?,
         // A list must not end at a bad row.
         sender: super::json(row, 16).ok(),
+        answered: None,
         url: row.get::<_, Option<_>>(12)?.unwrap_or_default(),
         headers: row.get::<_, Option<_>>(13)?.unwrap_or_default(),
         body: row.get::<_, Option<_>>(14)?.unwrap_or_default(),

@@ -192,7 +192,7 @@ pub use permissions::{Exposed, exposed};
 pub use replay::Reread;
 pub use request::{
     Appended, Failure, MuteRef, NewAlert, NewRequest, PluginId, PluginRecord, Proofs, Reading,
-    UnprovenBounds,
+    UnderRules, UnprovenBounds,
 };
 pub use resolve::Resolution;
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The words of intake: a request, and the alerts that were read from it.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hyper::body::Bytes;
 use plugin_sdk::contract::{Priority, Status};
@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::ids::{Identity, StoredEventId};
 use super::notice::Notice;
+use super::sender::Sender;
+use crate::alert::change::Change;
 use crate::alert::group::{self, Grouping, Member};
 use crate::alert::{Alert, fingerprint};
 
@@ -50,6 +52,9 @@ pub struct NewRequest {
     pub redacted: Option<i64>,
     /// Its [sender](super::Sender), as JSON; none where it is the gateway's own.
     pub sender: Option<String>,
+    /// The time since when its sender waits; none where it does not wait for the store.
+    #[serde(skip)]
+    pub began: Option<Instant>,
 }
 
 /// The result of reading a request.
@@ -226,11 +231,18 @@ impl Originals {
     }
 }
 
-/// The operator's rules that applied to an alert, in its text.
-#[derive(Debug, Default, Deserialize)]
-pub(super) struct UnderRules {
-    #[serde(default)]
+/// The work of the operator's policy on an alert, in its text.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct UnderRules {
+    /// The rules that applied, by their numbers from 1.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<usize>,
+    /// The fields that they changed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<Change>,
+    /// The number of places that were masked.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub masked: usize,
 }
 
 /// The group of an alert, and what the alert brings to it.
@@ -242,6 +254,10 @@ pub(super) struct Grouped {
     pub member: Member,
     /// The destination that is told of a storm.
     pub operator: Option<String>,
+}
+
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 impl Handling {
@@ -344,15 +360,21 @@ impl NewAlert {
         self
     }
 
-    /// The same alert, to which these of the operator's rules applied, by their numbers from 1. They
-    /// stand in the text of the alert, beside what the contract knows.
-    #[must_use]
-    pub fn under_rules(mut self, rules: &[usize]) -> Self {
-        if !rules.is_empty() && self.json.ends_with('}') {
+    /// The same alert, with what the operator's policy made of it. That stands in the text of the
+    /// alert, beside what the contract knows.
+    ///
+    /// # Errors
+    /// Where it does not become JSON.
+    pub fn under_rules(mut self, under: &UnderRules) -> Result<Self, serde_json::Error> {
+        let told = serde_json::to_string(under)?;
+        if let Some(told) = told.strip_prefix('{').filter(|told| *told != "}")
+            && self.json.ends_with('}')
+        {
             self.json.pop();
-            self.json += &format!(",\"rules\":{rules:?}}}");
+            self.json.push(',');
+            self.json += told;
         }
-        self
+        Ok(self)
     }
 
     /// The same alert, where each of these destinations is sent its request as it came, and so gets no
@@ -460,6 +482,15 @@ impl NewRequest {
     /// Returns how many bytes of it come from its sender.
     pub(super) fn bytes(&self) -> i64 {
         (self.url.len() + self.headers.len() + self.body.len()) as i64
+    }
+
+    /// Returns its sender as it is stored now, with the time that it has waited.
+    pub(super) fn stored_sender(&self) -> Option<String> {
+        let sender = self.sender.as_ref()?;
+        Some(match self.began {
+            Some(began) => Sender::with_wait(sender, began.elapsed()),
+            None => sender.clone(),
+        })
     }
 }
 

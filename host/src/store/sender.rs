@@ -4,6 +4,7 @@
 //! its place in the settings.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use plugin_sdk::contract::Proved;
 use serde::{Deserialize, Serialize};
@@ -30,12 +31,26 @@ pub struct Sender {
     /// True if nothing but the plugin can tell who it is.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub plugin: bool,
+    /// The time that it had waited when its request was written, in microseconds. The sync and the
+    /// answer came after that. Absent where the request came by the spool.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waited_us: Option<u64>,
 }
 
 impl Sender {
     /// Returns it as JSON, as it is stored.
     pub fn stored(&self) -> Option<String> {
         serde_json::to_string(self).ok()
+    }
+
+    /// Returns a stored sender with the time that it has waited. The writer does it for each request,
+    /// and reads nothing for it.
+    pub(super) fn with_wait(stored: &str, waited: Duration) -> String {
+        let Some(open) = stored.strip_suffix('}') else {
+            return stored.to_owned();
+        };
+        let comma = if open.ends_with('{') { "" } else { "," };
+        format!("{open}{comma}\"waited_us\":{}}}", waited.as_micros())
     }
 
     /// Returns what proved it, in words.
@@ -135,6 +150,27 @@ mod tests {
             (Sender::default(), "none that the gateway knows of"),
         ] {
             assert_eq!(sender.proof(), words);
+        }
+    }
+
+    #[test]
+    fn wait_stands_in_the_stored_text_as_in_the_sender() {
+        let known = Sender {
+            client: Some("192.0.2.1".to_owned()),
+            plugin: true,
+            ..Sender::default()
+        };
+        for sender in [known, Sender::default()] {
+            let stored = Sender::with_wait(&sender.stored().unwrap(), Duration::from_millis(3));
+            let read: Sender = serde_json::from_str(&stored).unwrap();
+            let waited_us = Some(3000);
+            assert_eq!(
+                read,
+                Sender {
+                    waited_us,
+                    ..sender
+                }
+            );
         }
     }
 

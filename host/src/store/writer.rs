@@ -474,6 +474,7 @@ mod tests {
         let request = NewRequest {
             redacted: None,
             sender: None,
+            began: None,
             id: uuid::Uuid::now_v7().to_string(),
             source: "s".to_owned(),
             received_at: 0,

@@ -369,6 +369,9 @@ pub async fn find(desk: &Desk, id: &str) -> Result<Chain, Problem> {
         return Err(unknown(id));
     }
     add_held_up(desk, &mut found);
+    for request in &mut found {
+        request.add_answer(&desk.about.recent.answers);
+    }
     let requests = found
         .into_iter()
         .map(|record| {

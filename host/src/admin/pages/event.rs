@@ -6,6 +6,7 @@ use plugin_sdk::contract::Status;
 use super::words::{badge, clip, copied, counted, said, span};
 use super::{Page, form, waiting};
 use crate::admin::api::{Chain, Shown};
+use crate::alert::change::by_rule;
 use crate::config::OWN_SOURCE;
 use crate::recent::BODY_BYTES;
 use crate::sources::Summary;
@@ -50,6 +51,9 @@ const WHOLE: usize = 2;
 /// The most marks on the line of time, and the shortest time that has one.
 const MARKS: usize = 60;
 const SHORT_MS: i64 = 1000;
+/// The rules of an alert that are shown, and the changes of each.
+const RULES: usize = 4;
+const CHANGES: usize = 4;
 /// The requests of an id that are shown.
 const REQUESTS: usize = 2;
 /// The bytes of headers that are shown, and of a message.
@@ -201,7 +205,10 @@ fn received(page: &Page<'_>, request: &Shown) -> Markup {
                 ", to source " (record.source)
             }
             @if let Some(places) = record.redacted { p { small { "Masked in " (counted(places, "place")) " before it was stored" } } }
-            small { "Request " code { (record.id) } }
+            small {
+                @if let Some(wait) = record.wait() { "Answered " (wait) " · " }
+                "request " code { (record.id) }
+            }
             @match &record.evicted {
                 Some(evicted) => p { small { "URL, headers and body: " (evicted) } },
                 None => details {
@@ -216,14 +223,8 @@ fn received(page: &Page<'_>, request: &Shown) -> Markup {
 
 fn alert_chain(page: &Page<'_>, received_at: &str, alert: &AlertRecord, room: Room) -> Markup {
     let key = alert.same_key.as_ref();
-    let rules: Vec<_> = alert.rules.iter().map(ToString::to_string).collect();
     html! {
-        @if !rules.is_empty() {
-            li.ok {
-                h3 { "Rules" }
-                p { (rules.join(", ")) " of source " (alert.source) " applied" }
-            }
-        }
+        (rules(alert))
         li.(if alert.state == "ignored" { "idle" } else { "ok" }) {
             h3 { "Alert" }
             p { span.(alert.event.priority.as_str()) { (alert.event.priority.as_str()) } ", " (alert.event.status.as_str()) ": " (clip(&alert.event.title, 300)) }
@@ -261,6 +262,34 @@ fn alert_chain(page: &Page<'_>, received_at: &str, alert: &AlertRecord, room: Ro
                 h3 { "Resolves by itself" }
                 p { (after) " after the last event of its key (" code { "resolve_after" } ")" }
             }
+        }
+    }
+}
+
+/// Draws the rules that applied to an alert, with what they changed.
+fn rules(alert: &AlertRecord) -> Markup {
+    let under = &alert.under;
+    if under.rules.is_empty() && under.masked == 0 {
+        return html! {};
+    }
+    html! {
+        li.ok {
+            h3 { "Rules" }
+            @for (rule, changes) in by_rule(&under.rules, &under.changes).take(RULES) {
+                p {
+                    "Rule " (rule) " of " (alert.source) ": "
+                    @if changes.is_empty() { "changed no field" }
+                    @for (number, change) in changes.iter().enumerate().take(CHANGES) {
+                        @if number > 0 { ", " }
+                        code { (clip(&change.field, 60)) } " "
+                        @if let Some(from) = &change.from { (clip(from, 60)) " → " }
+                        b { (clip(&change.to, 60)) }
+                    }
+                    @if changes.len() > CHANGES { " and " (changes.len() - CHANGES) " more" }
+                }
+            }
+            @if under.rules.len() > RULES { p { (under.rules.len() - RULES) " more rules applied" } }
+            @if under.masked > 0 { small { "Masked in " (counted(under.masked as i64, "place")) } }
         }
     }
 }

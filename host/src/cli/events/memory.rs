@@ -1,5 +1,5 @@
 //! The memory of the gateway on this machine. The last rejected or ignored requests leave nothing in
-//! the store, and neither does the state of a destination.
+//! the store, and neither do the answers to the others and the state of a destination.
 
 use std::path::Path;
 
@@ -26,6 +26,18 @@ pub async fn traced(data_dir: &Path) -> Result<Vec<Traced>, NoAnswer> {
     match ask(data_dir, &Question::Traced).await? {
         Answer::Traced { requests } => Ok(requests),
         _ => Err(NoAnswer::Stopped),
+    }
+}
+
+/// Tells the requests how they were answered. Where no gateway answers, it is not known.
+pub async fn add_answers(data_dir: &Path, requests: &mut [RequestRecord]) {
+    let ids = requests.iter().map(|request| request.id.clone()).collect();
+    if let Ok(Answer::Answered { answers }) =
+        ask(data_dir, &Question::Answered { requests: ids }).await
+    {
+        for (request, answered) in requests.iter_mut().zip(answers) {
+            request.answered = answered;
+        }
     }
 }
 

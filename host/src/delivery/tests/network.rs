@@ -152,6 +152,7 @@ async fn take_in(world: &World, store: &Store) -> Result<(), StoreError> {
         let request = NewRequest {
             redacted: None,
             sender: None,
+            began: None,
             id: uuid::Uuid::now_v7().to_string(),
             source: "s".into(),
             received_at: EPOCH_MS,

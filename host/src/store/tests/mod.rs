@@ -166,6 +166,7 @@ impl Bench {
         NewRequest {
             redacted: None,
             sender: None,
+            began: None,
             id: format!("request-{}", self.requests),
             source: source.into(),
             received_at: at,

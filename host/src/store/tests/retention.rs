@@ -41,6 +41,7 @@ impl Bench {
         let request = NewRequest {
             redacted: None,
             sender: None,
+            began: None,
             body: vec![0; bytes].into(),
             ..self.request("a", LATE)
         };
@@ -319,6 +320,7 @@ async fn failed_requests_that_nobody_proved_are_bounded() {
         let request = NewRequest {
             redacted: None,
             sender: None,
+            began: None,
             body: vec![0; 1000].into(),
             ..bench.request("a", LATE)
         };

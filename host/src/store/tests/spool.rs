@@ -150,6 +150,7 @@ fn request_is_read_back_as_it_was_kept() {
                 ..Sender::default()
             }
             .stored(),
+            began: None,
         };
         let kept = serde_json::to_string(&(&request, &reading)).unwrap();
         let read: (NewRequest, Reading) = serde_json::from_str(&kept).unwrap();

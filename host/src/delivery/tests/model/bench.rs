@@ -148,6 +148,7 @@ impl Bench {
         let request = NewRequest {
             redacted: None,
             sender: None,
+            began: None,
             id: uuid::Uuid::now_v7().to_string(),
             source: "s".into(),
             received_at: 1,
