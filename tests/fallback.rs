@@ -3,7 +3,9 @@
 
 use std::collections::BTreeSet;
 
+use hyper::Method;
 use itoc360_double::Reply;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::harness::{Gateway, Itoc360, Place, Setup, a_moment, plugin, random, twilio, until};
@@ -113,6 +115,69 @@ async fn alert_not_taken_in_time_goes_to_the_fallback_once() {
         shown.stdout
     );
     place.is_whole().await;
+}
+
+#[tokio::test]
+async fn waiting_alert_is_told_when_it_falls_back_and_where() {
+    let (itoc360, backup, place, gateway) = start("24h", |setup| setup).await;
+    let html = [("accept", "text/html")];
+    let page = async |path: &str| gateway.admin_with(Method::GET, path, &html, "").await.body;
+    let api = async |path: &str| gateway.admin(Method::GET, path).await;
+    post(&gateway, 0).await;
+    let id = twilio::sid(0);
+    let shown = until("an attempt has failed", async || {
+        let event = place.event(&id).await;
+        (event["alerts"][0]["attempts"][0]["outcome"] == "retry").then_some(event)
+    })
+    .await;
+    let planned = shown["alerts"][0]["deliveries"][0]["falls_back"].clone();
+    assert_eq!(planned["destination"], "backup", "{shown:#}");
+    let time = |text: &Value| text.as_str().unwrap().parse::<Timestamp>().unwrap();
+    let after = time(&planned["at"]).duration_since(time(&shown["received_at"]));
+    assert_eq!(after.as_hours(), 24, "{shown:#}");
+    let chain = api(&format!("/api/v1/events/{id}")).await.json();
+    let delivery = &chain["requests"][0]["alerts"][0]["deliveries"][0];
+    assert_eq!(delivery["falls_back"], planned);
+    assert_eq!(delivery["held_up"], json!(null), "its breaker is closed");
+    let shows = page(&format!("/events/{id}")).await;
+    assert!(shows.contains("Fallback to backup"), "{shows}");
+    let text = place.run_without_secrets(&["events", "show", &id]).await;
+    let words = format!(
+        "\nfallback  backup: {}, if",
+        planned["at"].as_str().unwrap()
+    );
+    assert!(text.stdout.contains(&words), "{}", text.stdout);
+
+    let destination = async || {
+        let all = api("/api/v1/destinations").await.json();
+        let all = all["destinations"].as_array().unwrap().iter();
+        all.clone()
+            .find(|one| one["name"] == "itoc360")
+            .unwrap()
+            .clone()
+    };
+    let failing = destination().await;
+    assert_eq!(failing["next_fallback"], planned, "{failing:#}");
+    assert_eq!(failing["fallback_after_s"], 86400.0);
+    assert_eq!(failing["breaker"]["state"], "closed");
+    assert!(failing["attempt_ms"]["attempts"].as_u64() >= Some(1));
+    assert!(failing["attempt_ms"]["p99"].as_f64() >= failing["attempt_ms"]["p50"].as_f64());
+    itoc360.answers(|_| Reply::error(402, "Subscription inactive"));
+    post(&gateway, 1).await;
+    gateway.destination("itoc360", "held").await;
+    let held = destination().await;
+    assert_ne!(held["breaker"]["state"], "closed", "{held:#}");
+    assert!(held["breaker"]["since"].as_str() > shown["received_at"].as_str());
+    let shows = page("/destinations").await;
+    for words in [
+        "Circuit breaker",
+        "backup after 1\u{a0}d 0\u{a0}h",
+        "goes to backup as well at ",
+        "99 % within",
+    ] {
+        assert!(shows.contains(words), "{words}: {shows}");
+    }
+    assert_eq!(backup.received().len(), 0);
 }
 
 #[tokio::test]

@@ -27,6 +27,9 @@ pub struct Board {
     pub note: Option<String>,
     /// By name.
     pub destinations: BTreeMap<String, DestinationHealth>,
+    /// The circuit breakers of destinations, by their names.
+    #[serde(skip)]
+    pub breakers: BTreeMap<String, Breaker>,
     /// The reason why nothing can be stored, while that is so.
     #[serde(skip)]
     pub unstored: Option<String>,
@@ -74,6 +77,27 @@ pub struct DestinationHealth {
     pub proven: bool,
 }
 
+/// The circuit breaker of a destination.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Breaker {
+    /// Its state.
+    pub state: BreakerState,
+    /// The time when it opened or closed: RFC 3339.
+    pub since: String,
+}
+
+/// The state of a circuit breaker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BreakerState {
+    /// Traffic flows.
+    Closed,
+    /// Nothing is sent until the next probe.
+    Open,
+    /// The probe is under way.
+    HalfOpen,
+}
+
 /// A destination that takes no alert now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeldUp {
@@ -119,14 +143,27 @@ struct Awaited {
 }
 
 impl HeldUp {
-    /// The same of a destination with this health; none where it takes alerts.
-    pub fn of(health: &DestinationHealth) -> Option<Self> {
-        (health.state != DestinationState::Healthy).then(|| Self {
+    /// The same of a destination with this health; none where its circuit breaker is closed, as each
+    /// alert is tried at its own time then.
+    pub fn of(health: &DestinationHealth, breaker: Option<&Breaker>) -> Option<Self> {
+        let is_open = breaker.is_some_and(|breaker| breaker.state != BreakerState::Closed);
+        is_open.then(|| Self {
             state: health.state.as_str().to_owned(),
             since: health.since.clone(),
             why: health.why.clone(),
             next_attempt: health.next_probe.clone(),
         })
+    }
+}
+
+impl BreakerState {
+    /// Returns its word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Open => "open",
+            Self::HalfOpen => "half-open",
+        }
     }
 }
 
@@ -195,10 +232,20 @@ impl Health {
             .send_modify(|board| drop(board.destinations.insert(name.to_owned(), health)));
     }
 
+    /// Sets the circuit breaker of a destination, before the state that follows from it.
+    pub fn set_breaker(&self, name: &str, breaker: Breaker) {
+        self.board.send_if_modified(|board| {
+            board.breakers.insert(name.to_owned(), breaker);
+            false
+        });
+    }
+
     /// Removes a destination that is not configured any more.
     pub fn remove_destination(&self, name: &str) {
-        self.board
-            .send_modify(|board| drop(board.destinations.remove(name)));
+        self.board.send_modify(|board| {
+            board.breakers.remove(name);
+            board.destinations.remove(name);
+        });
     }
 
     /// Returns a snapshot of the board.

@@ -7,6 +7,7 @@
 //! before the first event.
 
 mod activity;
+mod durations;
 mod exposition;
 mod labels;
 #[cfg(target_os = "linux")]
@@ -24,6 +25,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 pub use activity::{Activity, BUCKET, BUCKETS, Counts, Series};
+pub use durations::{Durations, Quantiles};
 pub use exposition::Format;
 pub use labels::{
     CauseLabel, DeliveryLabels, DestinationLabel, DestinationStateLabels, FailureLabels,
@@ -114,6 +116,8 @@ pub struct Metrics {
     pub ping_last_sent: Seconds,
     /// Requests and deliveries of the last day, for the pages.
     pub activity: Activity,
+    /// The time that attempts took, for the pages.
+    pub durations: Durations,
     registry: Arc<Registry>,
 }
 
@@ -171,6 +175,7 @@ impl Metrics {
             pings: Family::default(),
             ping_last_sent: Seconds::default(),
             activity: Activity::default(),
+            durations: Durations::default(),
             registry: Arc::default(),
         };
         metrics.register(registry.sub_registry_with_prefix("alert_gateway"));

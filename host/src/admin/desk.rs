@@ -16,7 +16,7 @@ use crate::log_filter::LogFilter;
 use crate::metrics::Metrics;
 use crate::recent::Recent;
 use crate::sources::{RequestMask, Source, Summary};
-use crate::store::Store;
+use crate::store::{FallsBack, Store};
 
 /// The parts of a running gateway that the admin listener shows.
 #[derive(Debug, Clone)]
@@ -89,6 +89,8 @@ pub struct DestinationFacts {
     pub concurrency: usize,
     /// The destination in its place for alerts that it does not take.
     pub fallback: Option<String>,
+    /// The time until that gets them, in seconds.
+    pub fallback_after_s: Option<f64>,
     /// True if internal alerts about other destinations go there.
     pub operator: bool,
 }
@@ -122,6 +124,14 @@ impl Desk {
     }
 }
 
+impl DestinationFacts {
+    /// Returns what the fallback will get of what waits since this time: Unix milliseconds, by the
+    /// store's clock.
+    pub fn falls_back(&self, since_ms: i64) -> Option<FallsBack> {
+        FallsBack::of(self.fallback.as_deref()?, self.fallback_after_s?, since_ms)
+    }
+}
+
 impl Catalogue {
     /// The facts of this configuration, whose sources were loaded.
     pub fn of(config: &Config, sources: &[Source]) -> Arc<Self> {
@@ -136,6 +146,10 @@ impl Catalogue {
                 .fallback
                 .as_ref()
                 .map(|fallback| fallback.destination.clone()),
+            fallback_after_s: destination
+                .fallback
+                .as_ref()
+                .map(|fallback| fallback.after.as_secs_f64()),
             operator: operator == Some(&destination.name),
         });
         Arc::new(Self {

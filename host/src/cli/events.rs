@@ -21,7 +21,9 @@ use super::remote::segment;
 use super::{ConfigFile, Failure, Outcome, Place, block_on, owner, plain};
 use crate::config::OWN_SOURCE;
 use crate::health::HeldUp;
-use crate::store::{DeliveryRecord, History, RequestRecord, SameKey, Traced, UnderRules};
+use crate::store::{
+    DeliveryRecord, FallsBack, History, RequestRecord, SameKey, Traced, UnderRules,
+};
 
 pub use list::cells;
 
@@ -107,7 +109,7 @@ impl Found {
         let history = open(&what.place.file)?;
         let mut requests = history.find(&what.id)?;
         history.add_keys(&mut requests, KEY_PATIENCE)?;
-        memory::add_held_up(&data_dir, &mut requests).await;
+        memory::add_outlook(&data_dir, &mut requests).await;
         memory::add_answers(&data_dir, &mut requests).await;
         let mut traced = Vec::new();
         if requests.is_empty() {
@@ -340,6 +342,13 @@ pub fn chain(out: &mut impl Write, request: &RequestRecord) -> std::io::Result<(
         let waits = alert.deliveries.iter().filter(|one| one.state == "pending");
         for delivery in waits {
             writeln!(out, "next      {}", clean(&next(delivery)))?;
+            if let Some(FallsBack { destination, at }) = &delivery.falls_back {
+                writeln!(
+                    out,
+                    "fallback  {}: {at}, if it still waits then",
+                    clean(destination)
+                )?;
+            }
         }
         if let Some(key) = &alert.same_key {
             same_key(out, key)?;

@@ -33,7 +33,7 @@ use tokio_util::sync::CancellationToken;
 use crate::alert::Outcome;
 use crate::clock;
 use crate::destinations::{Destination, Sent};
-use crate::health::{DestinationHealth, DestinationState, Health};
+use crate::health::{Breaker, BreakerState, DestinationHealth, DestinationState, Health};
 use crate::log_throttle::LogThrottle;
 use crate::metrics::{DeliveryLabels, DestinationLabel, DestinationStateLabels, Metrics};
 use crate::spans::{Active, Spans};
@@ -70,6 +70,7 @@ pub struct Delivery {
     rng: fastrand::Rng,
     throttle: LogThrottle,
     shown: Option<DestinationHealth>,
+    shown_breaker: Option<Breaker>,
     /// The beginning of the outage that is shown.
     failing_since: Option<Instant>,
     /// The next probe that `shown` tells.
@@ -119,6 +120,7 @@ impl Delivery {
             rng,
             throttle: LogThrottle::default(),
             shown: None,
+            shown_breaker: None,
             failing_since: None,
             next_probe: None,
             health,
@@ -286,6 +288,7 @@ impl Delivery {
         let label = DestinationLabel {
             destination: destination(),
         };
+        self.metrics.durations.took(&self.name, sent.duration);
         self.metrics
             .delivery_duration
             .get_or_create(&label)
@@ -375,9 +378,25 @@ impl Delivery {
         }
     }
 
+    /// Publishes the circuit breaker, where it has opened, closed, or sent a probe.
+    fn show_breaker(&mut self) {
+        let state = self.breaker.shown();
+        let is_closed = |state: BreakerState| state == BreakerState::Closed;
+        let since = match &self.shown_breaker {
+            Some(shown) if shown.state == state => return,
+            // A probe opens and closes nothing yet.
+            Some(shown) if is_closed(shown.state) == is_closed(state) => shown.since.clone(),
+            _ => clock::rfc3339(clock::wall_ms()),
+        };
+        let shown = Breaker { state, since };
+        self.health.set_breaker(&self.name, shown.clone());
+        self.shown_breaker = Some(shown);
+    }
+
     /// Publishes the destination's state, where that or the reason for it has changed: one thing is
     /// fixed, and the next is wrong.
     fn show(&mut self) {
+        self.show_breaker();
         let State {
             state,
             why,

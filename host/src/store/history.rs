@@ -348,10 +348,57 @@ pub struct DeliveryRecord {
     /// the alert after all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fallback_reason: Option<String>,
+    /// The time since when it waits, by the store's clock: Unix milliseconds. None where it is
+    /// settled, or goes to no fallback any more.
+    #[serde(skip)]
+    pub waits_since: Option<i64>,
+    /// The fallback that gets the alert as well, where its own destination does not take it before:
+    /// the configuration has it, and no store.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub falls_back: Option<FallsBack>,
     /// The state of its destination, while it waits for one without traffic: a running gateway
     /// knows it, and no store.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_up: Option<HeldUp>,
+}
+
+/// The way that an alert goes where its destination does not take it in time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FallsBack {
+    /// The fallback.
+    pub destination: String,
+    /// The time when it goes there: RFC 3339.
+    pub at: String,
+}
+
+impl FallsBack {
+    /// The same of what waits since a time (Unix milliseconds) for a destination that has this
+    /// fallback after so many seconds; none where that is no time.
+    pub fn of(fallback: &str, after_s: f64, since_ms: i64) -> Option<Self> {
+        let after = Duration::try_from_secs_f64(after_s).ok()?;
+        let after_ms = i64::try_from(after.as_millis()).ok()?;
+        Some(Self {
+            destination: fallback.to_owned(),
+            at: rfc3339(since_ms.checked_add(after_ms)?),
+        })
+    }
+}
+
+impl AlertRecord {
+    /// Tells each delivery that waits which fallback gets it, and when. `fallback` says it for a
+    /// destination and the time since when it waits. An alert goes to each destination once.
+    pub fn add_fallbacks(&mut self, fallback: impl Fn(&str, i64) -> Option<FallsBack>) {
+        let names: Vec<_> = self
+            .deliveries
+            .iter()
+            .map(|one| one.destination.clone())
+            .collect();
+        for delivery in &mut self.deliveries {
+            let since = delivery.waits_since;
+            let planned = since.and_then(|since| fallback(&delivery.destination, since));
+            delivery.falls_back = planned.filter(|to| !names.contains(&to.destination));
+        }
+    }
 }
 
 impl RequestRecord {
@@ -632,13 +679,14 @@ impl History {
     pub fn deliveries(&self, alert: i64) -> Result<Vec<DeliveryRecord>, StoreError> {
         let mut statement = self.connection.prepare_cached(
             "WITH deliveries AS (
-                 SELECT id, destination, 'pending' AS state, due_at FROM queue WHERE id BETWEEN ?1 AND ?2
-                 UNION ALL SELECT id, destination, 'dead', NULL FROM dead WHERE id BETWEEN ?1 AND ?2
-                 UNION ALL SELECT delivery, destination, CASE WHEN outcome = 'dismissed' THEN outcome ELSE 'delivered' END, NULL FROM attempts t
+                 SELECT id, destination, 'pending' AS state, due_at, CASE WHEN fell_back = 0 THEN since END AS since
+                     FROM queue WHERE id BETWEEN ?1 AND ?2
+                 UNION ALL SELECT id, destination, 'dead', NULL, NULL FROM dead WHERE id BETWEEN ?1 AND ?2
+                 UNION ALL SELECT delivery, destination, CASE WHEN outcome = 'dismissed' THEN outcome ELSE 'delivered' END, NULL, NULL FROM attempts t
                      WHERE delivery BETWEEN ?1 AND ?2 AND delivery NOT IN (SELECT id FROM queue WHERE id BETWEEN ?1 AND ?2)
                      AND delivery NOT IN (SELECT id FROM dead WHERE id BETWEEN ?1 AND ?2)
                      AND n = (SELECT max(n) FROM attempts l WHERE l.delivery = t.delivery))
-             SELECT d.name, state, due_at, o.name, f.reason FROM deliveries x JOIN destinations d ON d.id = x.destination
+             SELECT d.name, state, due_at, o.name, f.reason, since FROM deliveries x JOIN destinations d ON d.id = x.destination
              LEFT JOIN fallbacks f ON f.id = x.id LEFT JOIN destinations o ON o.id = f.destination ORDER BY x.id",
         )?;
         let rows = statement.query_map(delivery_ids(alert), |row| {
@@ -649,6 +697,8 @@ impl History {
                 due_at,
                 fallback_for: row.get(3)?,
                 fallback_reason: row.get(4)?,
+                waits_since: row.get(5)?,
+                falls_back: None,
                 held_up: None,
             })
         })?;

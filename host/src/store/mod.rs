@@ -177,10 +177,10 @@ pub use error::StoreError;
 pub use handle::{Options, Store};
 pub use handover::{Due, Handover, Offer, READ_BYTES};
 pub use history::{
-    AlertRecord, AttemptRecord, Attempted, Backlog, Count, DeliveryRecord, Filter, GroupFilter,
-    GroupRecord, GroupState, History, Line, ListedReceipt, ListedState, MutedBy, Newest, OpenAlert,
-    OpenCondition, Page, RequestRecord, SameKey, Selection, SourceRecord, Traced, Tried, UnknownId,
-    Waiting, WaitingRequest,
+    AlertRecord, AttemptRecord, Attempted, Backlog, Count, DeliveryRecord, FallsBack, Filter,
+    GroupFilter, GroupRecord, GroupState, History, Line, ListedReceipt, ListedState, MutedBy,
+    Newest, OpenAlert, OpenCondition, Page, RequestRecord, SameKey, Selection, SourceRecord,
+    Traced, Tried, UnknownId, Waiting, WaitingRequest,
 };
 pub use ids::{ALERTS_PER_REQUEST, DELIVERIES_PER_ALERT};
 pub use jobs::{JOBS, Job, JobKind, JobTarget, Part, ask as ask_for};

@@ -369,8 +369,15 @@ pub async fn find(desk: &Desk, id: &str) -> Result<Chain, Problem> {
         return Err(unknown(id));
     }
     add_held_up(desk, &mut found);
+    let destinations = &desk.catalogue().destinations;
     for request in &mut found {
         request.add_answer(&desk.about.recent.answers);
+        for alert in &mut request.alerts {
+            alert.add_fallbacks(|name, since| {
+                let mut all = destinations.iter();
+                all.find(|one| one.name == name)?.falls_back(since)
+            });
+        }
     }
     let requests = found
         .into_iter()
@@ -391,7 +398,8 @@ fn add_held_up(desk: &Desk, requests: &mut [RequestRecord]) {
     let board = desk.about.health.read();
     for delivery in requests.iter_mut().flat_map(RequestRecord::waiting) {
         let health = board.destinations.get(&delivery.destination);
-        delivery.held_up = health.and_then(HeldUp::of);
+        let breaker = board.breakers.get(&delivery.destination);
+        delivery.held_up = health.and_then(|health| HeldUp::of(health, breaker));
     }
 }
 

@@ -13,12 +13,12 @@ use super::Paged;
 use super::events::download;
 use crate::clock::rfc3339;
 use crate::config::{did_you_mean, listed};
-use crate::health::DestinationState;
+use crate::health::{Breaker, DestinationState};
 use crate::http::Answer;
-use crate::metrics::Counts;
+use crate::metrics::{Counts, Quantiles};
 use crate::recent::Kind;
 use crate::sources::Summary;
-use crate::store::{Backlog, Entry, OpenCondition, SourceRecord, Traced};
+use crate::store::{Backlog, Entry, FallsBack, OpenCondition, SourceRecord, Traced};
 
 /// The letter of the audit in its cursors.
 const AUDIT: u8 = b'a';
@@ -71,12 +71,20 @@ pub struct Destination {
     /// The time of the next attempt, while its circuit breaker is open and none is under way: RFC
     /// 3339.
     pub next_attempt: Option<String>,
+    /// Its circuit breaker; none before it has started.
+    pub breaker: Option<Breaker>,
+    /// The time that attempts took in the last hour, as far as this gateway has run for it; none
+    /// where there was none.
+    pub attempt_ms: Option<Quantiles>,
     /// The alerts that wait for it.
     pub pending: i64,
     /// True if more may wait than were counted.
     pub pending_is_at_least: bool,
     /// The time when the oldest of them was received: RFC 3339.
     pub oldest_pending: Option<String>,
+    /// The fallback that gets the first of them, and when; none where there is none, or it has all of
+    /// them.
+    pub next_fallback: Option<FallsBack>,
     /// Its dead letters.
     pub dead: i64,
     /// The time of its last receipt, as far as that is among the newest attempts of all: RFC 3339.
@@ -205,9 +213,14 @@ pub fn destinations_with(
             failing_since: health.and_then(|health| health.failing_since.clone()),
             why: health.and_then(|health| health.why.clone()),
             next_attempt: health.and_then(|health| health.next_probe.clone()),
+            breaker: board.breakers.get(&facts.name).cloned(),
+            attempt_ms: desk.about.metrics.durations.of(&facts.name),
             pending: waiting.map_or(0, |waiting| waiting.pending),
             pending_is_at_least: *is_cut,
             oldest_pending: waiting.map(|waiting| waiting.oldest.clone()),
+            next_fallback: waiting
+                .and_then(|waiting| waiting.waits_since)
+                .and_then(|since| facts.falls_back(since)),
             dead: dead
                 .iter()
                 .find(|(name, _)| *name == facts.name)

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::sources::fact;
-use super::words::{badge, clip, counted, head, number, said};
+use super::words::{badge, clip, counted, head, number, said, span};
 use super::{Page, form, tested};
 use crate::admin::api::Destination;
 use crate::health::DestinationState;
@@ -79,6 +79,15 @@ pub fn draw(
     }
 }
 
+/// Returns a time in milliseconds, as a person reads it.
+fn took_ms(ms: f64) -> String {
+    match ms {
+        ..100.0 => format!("{ms:.1}\u{a0}ms"),
+        ..1000.0 => format!("{ms:.0}\u{a0}ms"),
+        _ => format!("{:.1}\u{a0}s", ms / 1000.0),
+    }
+}
+
 fn card(page: &Page<'_>, destination: &Destination, attempts: &[&Attempted]) -> Markup {
     let facts = &destination.facts;
     let (shape, word) = state(destination);
@@ -109,7 +118,19 @@ fn card(page: &Page<'_>, destination: &Destination, attempts: &[&Attempted]) -> 
                 @if let Some(at) = &destination.last_receipt { div { dt { "Last receipt" } dd { (page.when.ago(at)) } } }
                 (fact("Last hour", &format!("{} delivered", number(i64::from(destination.delivered_last_hour)))))
                 (fact("24 hours", &format!("{} delivered", number(i64::from(destination.delivered_last_day)))))
-                @if let Some(fallback) = &facts.fallback { (fact("Fallback", fallback)) }
+                @if let Some(breaker) = &destination.breaker {
+                    div { dt { "Circuit breaker" } dd { (breaker.state.as_str()) " since " (page.when.clock(&breaker.since)) } }
+                }
+                @if let Some(took) = &destination.attempt_ms {
+                    (fact("Half of attempts within", &took_ms(took.p50)))
+                    (fact("95 %, 99 % within", &format!("{}, {}", took_ms(took.p95), took_ms(took.p99))))
+                }
+                @if let Some(fallback) = &facts.fallback {
+                    div { dt { "Fallback" } dd {
+                        (fallback)
+                        @if let Some(after) = facts.fallback_after_s { " after " (span((after * 1000.0) as i64)) }
+                    } }
+                }
                 @if facts.operator { (fact("Role", "hears of trouble")) }
             }
             @if let Some(why) = destination.why.as_ref().filter(|_| shape != "ok") {
@@ -120,6 +141,9 @@ fn card(page: &Page<'_>, destination: &Destination, attempts: &[&Attempted]) -> 
                         " One is tried at " (page.when.clock(at)) ", " (page.when.until(at)) "."
                     }
                 }
+            }
+            @if let Some(to) = &destination.next_fallback {
+                p { "What has waited longest goes to " (to.destination) " as well at " (page.when.clock(&to.at)) ", " (page.when.until(&to.at)) "." }
             }
             (tested::button(page, "destinations", &facts.name))
             @if !attempts.is_empty() {

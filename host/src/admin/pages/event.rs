@@ -250,6 +250,13 @@ fn alert_chain(page: &Page<'_>, received_at: &str, alert: &AlertRecord, room: Ro
             (tries(page, received_at, &attempts, room))
             @if delivery.state == "pending" {
                 (next(page, delivery))
+                @if let Some(to) = &delivery.falls_back {
+                    li.idle {
+                        span.at { (page.when.clock(&to.at)) (page.when.until(&to.at)) }
+                        h3 { "Fallback to " (to.destination) }
+                        p { "It goes there as well, if " (delivery.destination) " has not taken it by then" }
+                    }
+                }
             }
             @if delivery.state == "dead" {
                 li.dead { h3 { "Dead letter" } p { "Rejected for good. It waits for a replay or a dismissal." } }

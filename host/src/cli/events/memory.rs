@@ -7,15 +7,25 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::gateway::control::{Answer, NoAnswer, Question, ask};
-use crate::health::{DestinationState, HeldUp};
-use crate::store::{RequestRecord, Traced};
+use crate::health::{BreakerState, HeldUp};
+use crate::store::{FallsBack, RequestRecord, Traced};
 
 /// A destination, as the gateway that runs tells it.
 #[derive(Deserialize)]
 struct Destination {
     name: String,
+    fallback: Option<String>,
+    fallback_after_s: Option<f64>,
+    breaker: Option<Breaker>,
+    /// None where it was never tried.
     #[serde(flatten)]
-    health: HeldUp,
+    health: Option<HeldUp>,
+}
+
+/// Its circuit breaker.
+#[derive(Deserialize)]
+struct Breaker {
+    state: String,
 }
 
 /// Asks the gateway that runs with this data directory for them.
@@ -41,12 +51,13 @@ pub async fn add_answers(data_dir: &Path, requests: &mut [RequestRecord]) {
     }
 }
 
-/// Tells the deliveries the state of a destination that takes no alert now. Where no gateway
-/// answers, none is known.
-pub async fn add_held_up(data_dir: &Path, requests: &mut [RequestRecord]) {
-    let waiting = requests.iter_mut().flat_map(RequestRecord::waiting);
-    let mut waiting: Vec<_> = waiting.collect();
-    if waiting.is_empty() {
+/// Tells the deliveries that wait their fallback, and the state of a destination that takes no alert
+/// now. Where no gateway answers, none is known.
+pub async fn add_outlook(data_dir: &Path, requests: &mut [RequestRecord]) {
+    if requests
+        .iter_mut()
+        .all(|one| one.waiting().next().is_none())
+    {
         return;
     }
     let Ok(Answer::Looked { mut state }) = ask(data_dir, &Question::Look { events: 1 }).await
@@ -56,15 +67,26 @@ pub async fn add_held_up(data_dir: &Path, requests: &mut [RequestRecord]) {
     let Value::Array(all) = state["destinations"].take() else {
         return;
     };
-    for destination in all {
-        // One that was never tried has no state.
-        let Ok(Destination { name, health }) = serde_json::from_value(destination) else {
-            continue;
-        };
-        if health.state != DestinationState::Healthy.as_str() {
-            for delivery in waiting.iter_mut().filter(|one| one.destination == name) {
-                delivery.held_up = Some(health.clone());
-            }
+    let all = all.into_iter().map(serde_json::from_value);
+    let all: Vec<Destination> = all.flatten().collect();
+    let named = |name: &str| all.iter().find(|one| one.name == name);
+    for request in requests {
+        for delivery in request.waiting() {
+            let found = named(&delivery.destination).filter(|one| one.is_open());
+            delivery.held_up = found.and_then(|one| one.health.clone());
         }
+        for alert in &mut request.alerts {
+            alert.add_fallbacks(|name, since| {
+                let found = named(name)?;
+                FallsBack::of(found.fallback.as_deref()?, found.fallback_after_s?, since)
+            });
+        }
+    }
+}
+
+impl Destination {
+    fn is_open(&self) -> bool {
+        let breaker = self.breaker.as_ref();
+        breaker.is_some_and(|breaker| breaker.state != BreakerState::Closed.as_str())
     }
 }

@@ -41,7 +41,7 @@ use tokio::time::Instant;
 use self::open::Open;
 use super::limiter::ConcurrencyLimiter;
 use crate::alert::Outcome;
-use crate::health::DestinationState;
+use crate::health::{BreakerState, DestinationState};
 
 /// The number of different alerts that must fail, with none accepted between, until the breaker
 /// opens.
@@ -141,6 +141,15 @@ impl CircuitBreaker {
     pub fn next_probe(&self) -> Option<Instant> {
         let open = self.open.as_ref().filter(|open| !open.half_open);
         open.map(|open| open.next_probe)
+    }
+
+    /// Returns the state as operators see it.
+    pub fn shown(&self) -> BreakerState {
+        match &self.open {
+            None => BreakerState::Closed,
+            Some(open) if open.half_open => BreakerState::HalfOpen,
+            Some(_) => BreakerState::Open,
+        }
     }
 
     /// Returns the longest wait between two attempts at a destination that accepts nothing, for a

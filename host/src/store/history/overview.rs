@@ -31,6 +31,10 @@ pub struct Backlog {
     pub pending: i64,
     /// The time when the oldest of them was received: RFC 3339.
     pub oldest: String,
+    /// The time since when the first of them waits that has not gone to a fallback, by the store's
+    /// clock: Unix milliseconds.
+    #[serde(skip)]
+    pub waits_since: Option<i64>,
 }
 
 /// A source, as the store knows it.
@@ -92,9 +96,9 @@ impl History {
     pub fn backlog(&self) -> Result<(Vec<Backlog>, bool), StoreError> {
         let per_request = (ALERTS_PER_REQUEST * DELIVERIES_PER_ALERT) as i64;
         let mut statement = self.connection.prepare_cached(
-            "SELECT d.name, q.n, (SELECT received_at FROM requests r WHERE r.seq = q.oldest / ?2)
-             FROM (SELECT destination, count(*) AS n, min(id) AS oldest
-                   FROM (SELECT id, destination FROM queue ORDER BY id LIMIT ?1) oldest GROUP BY destination) q
+            "SELECT d.name, q.n, (SELECT received_at FROM requests r WHERE r.seq = q.oldest / ?2), q.since
+             FROM (SELECT destination, count(*) AS n, min(id) AS oldest, min(CASE WHEN fell_back = 0 THEN since END) AS since
+                   FROM (SELECT id, destination, since, fell_back FROM queue ORDER BY id LIMIT ?1) oldest GROUP BY destination) q
              JOIN destinations d ON d.id = q.destination ORDER BY d.name",
         )?;
         let rows = statement.query_map([BACKLOG, per_request], |row| {
@@ -102,6 +106,7 @@ impl History {
                 destination: row.get(0)?,
                 pending: row.get(1)?,
                 oldest: rfc3339(row.get::<_, Option<i64>>(2)?.unwrap_or_default()),
+                waits_since: row.get(3)?,
             })
         })?;
         let backlog: Vec<_> = rows.collect::<Result<_, _>>()?;

@@ -251,7 +251,9 @@ async fn backlog_counts_what_waits_and_names_the_oldest() {
         destination: DESTINATION.to_owned(),
         pending: 3,
         oldest: "1970-01-01T00:00:01.000Z".to_owned(),
+        waits_since: backlog[0].waits_since,
     };
+    assert!(expected.waits_since.is_some());
     assert_eq!((backlog, is_cut), (vec![expected], false));
     assert_eq!(history.last_receipts().unwrap(), []);
     bench.settle("1", accepted()).await;
