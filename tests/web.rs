@@ -745,6 +745,42 @@ async fn page_of_an_event_tells_its_sender_key_and_next_attempt() {
 }
 
 #[tokio::test]
+async fn alerts_like_one_are_muted_by_its_ticked_labels() {
+    let itoc360 = Itoc360::alertmanager().await;
+    let setup = Setup::new(&itoc360).gateway(&format!("admin_token = \"{TOKEN}\"\n{USERS}"));
+    let (place, gateway) = setup.plugin("odd", &plugin::parrot(), "").start().await;
+    for (id, room) in [("e1", "the cellar"), ("e2", "the cellar"), ("e3", "roof")] {
+        let labels = json!({ "room": room, "title": "x", "range": "1..5" });
+        let alert = json!({ "event_id": id, "priority": "low", "title": id, "labels": labels });
+        gateway.accept(&plugin::alerts("odd", &[alert])).await;
+        place.event_in_state(id, "delivered").await;
+    }
+    let viewer = Browser::of(&gateway, "lee", "lees-token-77ab01c9e4").await;
+    let page = viewer.page("/events/e1").await;
+    assert!(!page.contains("name=\"term\""), "{page}");
+    let operator = Browser::of(&gateway, "kim", "kims-token-8c2d91f0a3").await;
+    let page = operator.page("/events/e1").await;
+    let terms = page.split("name=\"term\" value=\"").skip(1);
+    let terms: Vec<_> = terms.map(|rest| rest.split('"').next().unwrap()).collect();
+    // A text that would be a range matches other alerts than this one.
+    assert_eq!(terms, ["source=odd", "room=the cellar", "labels.title=x"]);
+    let mut fields = vec![("for", "1h"), ("why", "known"), ("do", "preview")];
+    fields.extend(terms[..2].iter().map(|term| ("term", *term)));
+    let preview = operator.submit("/mutes/add", &fields).await.body;
+    assert!(
+        preview.contains("2 of 3 alerts would have been held"),
+        "{preview}"
+    );
+    let when = field(&preview, "when").replace("&quot;", "\"");
+    assert_eq!(when, "source=odd room=\"the cellar\"");
+    let made = [("for", "1h"), ("why", "known"), ("when", &*when)];
+    let made = operator.submit("/mutes/add", &made).await;
+    assert_eq!(made.status, 303, "{}", made.body);
+    let mutes = operator.page("/mutes").await;
+    assert!(mutes.contains("room=the cellar source=odd"), "{mutes}");
+}
+
+#[tokio::test]
 async fn chips_of_the_events_count_what_they_lead_to() {
     let itoc360 = Itoc360::alertmanager().await;
     let broken = plugin::hostile("(unreachable)");

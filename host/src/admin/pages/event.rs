@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use plugin_sdk::contract::Status;
 
 use super::words::{badge, clip, copied, counted, said, span};
-use super::{Page, form, waiting};
+use super::{Page, form, quiet, waiting};
 use crate::admin::api::{Chain, Shown};
 use crate::alert::change::by_rule;
 use crate::config::OWN_SOURCE;
@@ -101,9 +101,9 @@ fn stored(page: &Page<'_>, request: &Shown, sources: &[Summary]) -> Markup {
     let alerts: Vec<_> = alerts.take(ALERTS).collect();
     let room = Room::of(alerts.iter().map(|alert| alert.deliveries.len()).sum());
     html! {
-        section.verdict.(shape) { h2.s.(shape) { (answer) } }
+        section.verdict.(shape) id={ "answer-" (record.id) } data-card { h2.s.(shape) { (answer) } }
         div.two {
-            section.card {
+            section.card id={ "chain-" (record.id) } data-card {
                 div.head { h2 { "Receipt chain" } small { (page.when.clock(&record.received_at)) } }
                 (strip(page, record))
                 ol.chain {
@@ -139,8 +139,8 @@ fn stored(page: &Page<'_>, request: &Shown, sources: &[Summary]) -> Markup {
             }
             div.col {
                 (waiting::actions(page, request))
-                @for alert in record.alerts.iter().take(WHOLE) {
-                    (facts(page, alert))
+                @for (number, alert) in record.alerts.iter().enumerate().take(WHOLE) {
+                    (facts(page, number, alert))
                     @if let Some(key) = &alert.same_key { (same_key(page, record, key)) }
                 }
                 (case(record))
@@ -468,7 +468,7 @@ fn case(request: &RequestRecord) -> Markup {
     }
 }
 
-fn facts(page: &Page<'_>, alert: &AlertRecord) -> Markup {
+fn facts(page: &Page<'_>, number: usize, alert: &AlertRecord) -> Markup {
     let event = &alert.event;
     html! {
         section.card {
@@ -497,9 +497,8 @@ fn facts(page: &Page<'_>, alert: &AlertRecord) -> Markup {
                         }
                     }
                 }
-                @let when = format!("source={}", alert.source);
-                p { a href={ (form::address("/mutes", &[], &[("when", &when)])) "#new" } { "Mute this source…" } }
             }
+            @if page.may_act().is_ok() && alert.source != OWN_SOURCE { (quiet::like(page, number, alert)) }
         }
     }
 }

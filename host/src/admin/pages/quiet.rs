@@ -5,11 +5,14 @@ use maud::{Markup, html};
 use super::words::{badge, clip, counted, head, number};
 use super::{Page, form};
 use crate::admin::api::{MuteState, Paged, Preview};
-use crate::config::CONFIGURATION;
-use crate::store::GroupState;
+use crate::config::{CONFIGURATION, Condition};
+use crate::store::{AlertRecord, GroupState};
 
 /// The mutes that are shown; all of them are in the API.
 const MUTES: usize = 50;
+/// The labels that are offered for a mute of alerts like one, and the longest.
+const PAIRS: usize = 12;
+const LONGEST_PAIR: usize = 120;
 /// The times that are offered for a mute.
 const TIMES: [(&str, &str); 6] = [
     ("30m", "30 minutes"),
@@ -120,16 +123,51 @@ fn new(page: &Page<'_>, parameters: &[(String, String)]) -> Markup {
                 label for="when" { "Alerts, as name=pattern or not.name=pattern; several with spaces" }
                 input id="when" name="when" required maxlength="1000" value=(form::value(parameters, "when")) placeholder="source=twilio-prod error_code=3000*";
             }
-            div {
-                label for="for" { "For" }
-                select id="for" name="for" { @for (time, words) in TIMES { option value=(time) { (words) } } }
-            }
-            div.grow {
-                label for="why" { "Reason, for whoever looks at it later" }
-                input id="why" name="why" required maxlength="500";
-            }
+            (time_and_reason(""))
             div { button.primary name="do" value="preview" { "Preview…" } }
             div { button { "Mute" } }
+        }
+    }
+}
+
+/// Draws the fields of a mute beside its alerts. Their ids end so.
+fn time_and_reason(ending: &str) -> Markup {
+    html! {
+        div {
+            label for={ "for" (ending) } { "For" }
+            select id={ "for" (ending) } name="for" { @for (time, words) in TIMES { option value=(time) { (words) } } }
+        }
+        div.grow {
+            label for={ "why" (ending) } { "Reason, for whoever looks at it later" }
+            input id={ "why" (ending) } name="why" required maxlength="500";
+        }
+    }
+}
+
+/// Draws the form that mutes alerts like one: by its source and those of its labels that are left
+/// ticked. `number` tells several forms of a page apart.
+pub fn like(page: &Page<'_>, number: usize, alert: &AlertRecord) -> Markup {
+    let labels = alert.event.labels.iter();
+    let pairs = labels.filter_map(|(name, value)| Condition::of_label(name, value));
+    let pairs = pairs.filter(|pair| pair.len() <= LONGEST_PAIR).take(PAIRS);
+    let source = format!("source={}", alert.source);
+    html! {
+        details {
+            summary { "Mute alerts like this…" }
+            form method="post" action="/mutes/add" {
+                input type="hidden" name="csrf" value=(page.csrf);
+                fieldset {
+                    legend { "Alerts with all of these" }
+                    @for pair in std::iter::once(source).chain(pairs) {
+                        label.tick { input type="checkbox" name="term" value=(pair) checked; code { (pair) } }
+                    }
+                }
+                div.row {
+                    (time_and_reason(&format!("-{number}")))
+                    div { button name="do" value="preview" { "Preview…" } }
+                }
+                p { small { "The preview says how many alerts of the last 24 hours it would have held." } }
+            }
         }
     }
 }

@@ -148,7 +148,10 @@ pub fn draw_one(page: &Page<'_>, source: &SourceState) -> Markup {
                     } @else { "; requests were rejected: see below." }
                 }
             }
-            p { a href=(form::address("/events", &[], &[("source", name)])) { "Events of " (name) } }
+            p {
+                a href=(form::address("/events", &[], &[("source", name)])) { "Events of " (name) } " · "
+                a href={ (form::address("/mutes", &[], &[("when", &format!("source={name}"))])) "#new" } { "Mute " (name) "…" }
+            }
         }
         section.card { h2 { "Test" } (tested::button(page, "sources", name)) }
         section.card id="rejected" data-card {

@@ -80,8 +80,9 @@ async fn act(
             done("/mutes", "resolve-group", resolved.resolved)
         }
         "/mutes/add" if value("do") == "preview" => {
-            let preview = api::preview_mute(desk, &mute(form)?, caller).await?;
-            let content = quiet::preview(frame, form, &preview);
+            let form = with_terms(form);
+            let preview = api::preview_mute(desk, &mute(&form)?, caller).await?;
+            let content = quiet::preview(frame, &form, &preview);
             page(StatusCode::OK, frame.framed("New mute", "/mutes", &content))
         }
         "/mutes/add" => {
@@ -147,6 +148,24 @@ fn mute(form: &[(String, String)]) -> Result<AskingMute, Problem> {
         preview: false,
         why: form::value(form, "why").to_owned(),
     })
+}
+
+/// Returns the form of a mute with the pairs that were ticked as the line that a person would write.
+fn with_terms(form: &[(String, String)]) -> Vec<(String, String)> {
+    let (terms, mut rest): (Vec<_>, Vec<_>) =
+        form.iter().cloned().partition(|(name, _)| name == "term");
+    if !terms.is_empty() {
+        let quoted = |(_, pair): &(String, String)| match pair.split_once('=') {
+            Some((name, pattern)) if pattern.contains(char::is_whitespace) => {
+                format!("{name}=\"{pattern}\"")
+            }
+            _ => pair.clone(),
+        };
+        let line: Vec<_> = terms.iter().map(quoted).collect();
+        rest.retain(|(name, _)| name != "when");
+        rest.push(("when".to_owned(), line.join(" ")));
+    }
+    rest
 }
 
 /// Splits a line at its spaces; those between quotes belong to a word.
@@ -250,6 +269,17 @@ mod tests {
             ["source=a", "title=a *", "b="]
         );
         assert!(words("  ").is_empty());
+    }
+
+    #[test]
+    fn ticked_pairs_become_the_line_of_a_mute() {
+        let form = form::parameters(b"term=source%3Da&term=said%3Da+b&term=x%3D%3D&for=1h");
+        let form = with_terms(&form);
+        let line = form::value(&form, "when");
+        assert_eq!(words(line), ["source=a", "said=a b", "x=="]);
+        assert_eq!(form::value(&form, "for"), "1h");
+        let written = form::parameters(b"when=source%3Da");
+        assert_eq!(with_terms(&written), written);
     }
 
     #[test]

@@ -183,6 +183,28 @@ impl Condition {
         Ok(condition)
     }
 
+    /// Returns a name and a pattern that hold for an alert with this label, as a command line has
+    /// them; none where no pattern is just this value.
+    pub fn of_label(name: &str, value: &str) -> Option<String> {
+        let is_field = !matches!(Field::named(name), Field::Label(_));
+        let is_taken = ["not.", "labels.", "label:"]
+            .iter()
+            .any(|prefix| name.starts_with(prefix));
+        let is_odd = |char: char| char.is_control() || char == '"';
+        let prefix = match is_field || is_taken || matches!(name, "not" | "labels") {
+            true => "labels.",
+            false => "",
+        };
+        if name.contains(|char: char| char == '=' || char.is_whitespace() || is_odd(char))
+            || value.contains(is_odd)
+        {
+            return None;
+        }
+        Pattern::parse(value)
+            .is_ok_and(|pattern| pattern.matches(value))
+            .then(|| format!("{prefix}{name}={value}"))
+    }
+
     /// The names of the labels that the condition looks at, those of its `not` as well.
     pub fn labels(&self) -> Vec<&str> {
         let own = self.terms.iter().filter_map(|term| match &term.field {
@@ -336,6 +358,28 @@ mod tests {
         assert_eq!(condition.terms[2].field, Field::Label("source".to_owned()));
         let not = condition.not.unwrap();
         assert_eq!(not.terms[1].field, Field::Label("title".to_owned()));
+    }
+
+    #[test]
+    fn label_becomes_a_pair_that_holds_for_it() {
+        for (name, value, pair) in [
+            ("error_code", "11200", Some("error_code=11200")),
+            ("source", "a b", Some("labels.source=a b")),
+            ("not.x", "a*", Some("labels.not.x=a*")),
+            ("labels", "=", Some("labels.labels==")),
+            ("a", ">= 5", None),
+            ("a", "1..5", None),
+            ("a", "", None),
+            ("a", "say \"x\"", None),
+            ("a b", "x", None),
+        ] {
+            let found = Condition::of_label(name, value);
+            assert_eq!(found.as_deref(), pair, "{name}={value}");
+            if let Some((name, pattern)) = pair.and_then(|pair| pair.split_once('=')) {
+                let condition = Condition::of_pairs([(name, pattern)]).unwrap();
+                assert!(condition.terms[0].any[0].matches(value), "{pattern}");
+            }
+        }
     }
 
     #[test]
