@@ -8,6 +8,9 @@ use crate::harness::{Answer, Gateway, Itoc360, Place, Post, Setup, plugin, twili
 
 const TOKEN: &str = "admin-token-4f1c9a7e2b";
 
+/// The rules of a source, each of which changes something.
+const ODD: &str = "redact = [\"label:team\"]\nrules = [{ when = { team = \"a\" }, priority = \"low\", labels = { team = \"b\" } }]";
+
 /// A gateway whose admin listener asks for a token.
 async fn guarded(itoc360: &Itoc360) -> (Place, Gateway) {
     let setup = Setup::new(itoc360).gateway(&format!("admin_token = \"{TOKEN}\""));
@@ -71,9 +74,13 @@ async fn every_answer_fits_the_description_of_the_api() {
     let (place, gateway) = Setup::new(&itoc360)
         .gateway(&format!("admin_token = \"{TOKEN}\""))
         .plugin("broken", &broken, "")
+        .plugin("odd", &plugin::parrot(), ODD)
         .start()
         .await;
     let openapi = openapi();
+    let odd =
+        json!({ "event_id": "odd-1", "priority": "high", "title": "t", "labels": { "team": "a" } });
+    gateway.accept(&plugin::alerts("odd", &[odd])).await;
     let sid = twilio::sid(1);
     let id = gateway.accept(&twilio::error(&sid).to("twilio")).await;
     gateway
@@ -103,6 +110,7 @@ async fn every_answer_fits_the_description_of_the_api() {
         ("/events", "/events?nope=1".to_owned(), 400),
         ("/events/{id}", format!("/events/{id}"), 200),
         ("/events/{id}", format!("/events/{sid}"), 200),
+        ("/events/{id}", "/events/odd-1".to_owned(), 200),
         ("/events/{id}", "/events/nope".to_owned(), 404),
         ("/failed", "/failed".to_owned(), 200),
         ("/dead-letters", "/dead-letters".to_owned(), 200),
@@ -454,6 +462,15 @@ async fn group_and_alert_are_resolved_once_by_an_operator() {
         (&group["key"], &group["events"], &group["state"]),
         (&json!("group/error_code=11200"), &json!(2), &json!("open"))
     );
+    assert!(
+        group["resolves_at"].as_str() > group["opened_at"].as_str(),
+        "{group}"
+    );
+    assert_eq!(group["frequent"][0][2], 2, "{group}");
+    let members = get(&gateway, "/api/v1/events?state=grouped").await;
+    fits(&openapi(), "get", "/events", &members);
+    let of_group = json!({ "id": group["id"], "events": 2 });
+    assert_eq!(members.json()["events"][1]["group"], of_group);
     let path = format!("/groups/{}", group["id"]);
     let one = get(&gateway, &format!("/api/v1{path}")).await;
     fits(&openapi(), "get", "/groups/{id}", &one);

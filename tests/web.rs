@@ -1,6 +1,8 @@
 //! The pages of the admin listener, as a browser asks for them: roles, logins, forms, escaping,
 //! paging and sizes.
 
+use std::cell::Cell;
+
 use hyper::Method;
 use itoc360_double::Reply;
 use serde_json::json;
@@ -691,6 +693,15 @@ async fn page_of_an_event_tells_its_sender_key_and_next_attempt() {
         );
     }
     assert!(!list.contains(&sid), "{list}");
+    let unknown = browser.get("/events/nope").await;
+    assert_eq!(unknown.status, 404);
+    for words in [
+        "Events are kept for 30d",
+        "no event and no request has the id",
+        "name=\"q\"",
+    ] {
+        assert!(unknown.body.contains(words), "{words}: {}", unknown.body);
+    }
     let without_source = browser.get("/events?key=k").await;
     assert_eq!(without_source.status, 400);
 
@@ -778,6 +789,19 @@ async fn alerts_like_one_are_muted_by_its_ticked_labels() {
     assert_eq!(made.status, 303, "{}", made.body);
     let mutes = operator.page("/mutes").await;
     assert!(mutes.contains("room=the cellar source=odd"), "{mutes}");
+    let tries = Cell::new(4);
+    until("the mute holds", async || {
+        // What came before it holds is known.
+        let id = format!("e{}", tries.replace(tries.get() + 1));
+        let labels = json!({ "room": "the cellar" });
+        let alert = json!({ "event_id": id, "priority": "low", "title": id, "labels": labels });
+        gateway.post(&plugin::alerts("odd", &[alert])).await;
+        let list = operator.page("/events?state=muted").await;
+        list.contains("held by kim: known").then_some(())
+    })
+    .await;
+    let list = operator.page("/events").await;
+    assert!(list.contains("delivered to itoc360 after "), "{list}");
 }
 
 #[tokio::test]

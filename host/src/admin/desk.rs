@@ -125,8 +125,8 @@ impl Desk {
 }
 
 impl DestinationFacts {
-    /// Returns what the fallback will get of what waits since this time: Unix milliseconds, by the
-    /// store's clock.
+    /// Returns the way of an alert that waits since this time: Unix milliseconds, by the store's
+    /// clock.
     pub fn falls_back(&self, since_ms: i64) -> Option<FallsBack> {
         FallsBack::of(self.fallback.as_deref()?, self.fallback_after_s?, since_ms)
     }

@@ -23,7 +23,7 @@ pub struct Change {
 }
 
 impl Change {
-    /// Cuts values that are longer than what is kept of them.
+    /// Cuts values to the length that is kept.
     pub fn cut(&mut self) {
         for text in self.from.iter_mut().chain([&mut self.to]) {
             if text.len() > VALUE {
@@ -46,7 +46,7 @@ impl fmt::Display for Change {
     }
 }
 
-/// Returns the rules that applied to an alert, each with what it changed.
+/// Returns the rules of an alert, each with its changes.
 pub fn by_rule<'c>(
     rules: &'c [usize],
     changes: &'c [Change],

@@ -188,6 +188,13 @@ impl Group {
         &self.tally
     }
 
+    /// Returns the time of its next update, where its destination does not know all its events, and
+    /// the time at which it resolves if no other comes.
+    pub fn outlook(&self) -> (Option<i64>, i64) {
+        let told = self.told.filter(|_| self.has_news());
+        (told.map(|told| self.update_at(told)), self.quiet_at())
+    }
+
     /// Moves times that lie ahead of `now_ms` back to it: they were taken by another clock.
     pub fn bring_back(&mut self, now_ms: i64) {
         self.last_ms = self.last_ms.min(now_ms);

@@ -357,7 +357,7 @@ pub fn chain(out: &mut impl Write, request: &RequestRecord) -> std::io::Result<(
     Ok(())
 }
 
-/// Prints the rules that applied to an alert, each with what it changed.
+/// Prints the rules of an alert, each with its changes.
 fn rules(out: &mut impl Write, under: &UnderRules) -> std::io::Result<()> {
     if !under.rules.is_empty() {
         let rules: Vec<_> = under.rules.iter().map(ToString::to_string).collect();

@@ -341,6 +341,9 @@ pub struct DeliveryRecord {
     /// The time when it is tried next: RFC 3339. Absent where it is settled, or behind another with
     /// the same key.
     pub due_at: Option<String>,
+    /// The time when its destination accepted it, or it was dismissed: RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settled_at: Option<String>,
     /// The destination that it stands in for, where it is the fallback of one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fallback_for: Option<String>,
@@ -362,7 +365,7 @@ pub struct DeliveryRecord {
     pub held_up: Option<HeldUp>,
 }
 
-/// The way that an alert goes where its destination does not take it in time.
+/// The way of an alert where its destination does not take it in time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FallsBack {
     /// The fallback.
@@ -372,8 +375,8 @@ pub struct FallsBack {
 }
 
 impl FallsBack {
-    /// The same of what waits since a time (Unix milliseconds) for a destination that has this
-    /// fallback after so many seconds; none where that is no time.
+    /// The way of an alert that waits since a time (Unix milliseconds), where its destination has this
+    /// fallback after so many seconds.
     pub fn of(fallback: &str, after_s: f64, since_ms: i64) -> Option<Self> {
         let after = Duration::try_from_secs_f64(after_s).ok()?;
         let after_ms = i64::try_from(after.as_millis()).ok()?;
@@ -385,8 +388,8 @@ impl FallsBack {
 }
 
 impl AlertRecord {
-    /// Tells each delivery that waits which fallback gets it, and when. `fallback` says it for a
-    /// destination and the time since when it waits. An alert goes to each destination once.
+    /// Tells each pending delivery its fallback, and when it goes there. `fallback` says it for a
+    /// destination and the beginning of the wait. An alert goes to each destination once.
     pub fn add_fallbacks(&mut self, fallback: impl Fn(&str, i64) -> Option<FallsBack>) {
         let names: Vec<_> = self
             .deliveries
@@ -402,13 +405,13 @@ impl AlertRecord {
 }
 
 impl RequestRecord {
-    /// Adds the answer to its sender, where that is remembered.
+    /// Adds the answer to its sender, where it is remembered.
     pub fn add_answer(&mut self, answers: &Answers) {
         let id = self.id.parse::<Uuid>().ok();
         self.answered = id.and_then(|id| answers.of(id.as_u128()));
     }
 
-    /// Returns how long its sender waited, in words: until the answer, or as far as that is stored.
+    /// Returns how long its sender waited, in words: until the answer, or as far as it is stored.
     pub fn wait(&self) -> Option<String> {
         let time = |us: u64| match us {
             0..1_000_000 => format!("{:.1}\u{a0}ms", us as f64 / 1e3),
@@ -672,6 +675,29 @@ impl History {
         .collect()
     }
 
+    /// Returns the number of the group of an alert, and the mute that holds it or did.
+    ///
+    /// # Errors
+    /// What the disk said.
+    pub fn quiet(&self, alert: i64) -> Result<(Option<i64>, Option<MutedBy>), StoreError> {
+        let mut select = self.connection.prepare_cached(
+            "SELECT (SELECT grp FROM members WHERE alert = ?1), u.id, u.why, u.who, x.held IS NOT NULL
+             FROM (SELECT 1 AS one) o LEFT JOIN muted x ON x.alert = ?1 LEFT JOIN mutes u ON u.id = x.mute",
+        )?;
+        Ok(select.query_row([alert], |row| {
+            let mute = match row.get::<_, Option<i64>>(1)? {
+                Some(id) => Some(MutedBy {
+                    id,
+                    why: row.get(2)?,
+                    who: row.get(3)?,
+                    holds: row.get(4)?,
+                }),
+                None => None,
+            };
+            Ok((row.get(0)?, mute))
+        })?)
+    }
+
     /// Where an alert stands with each of its destinations.
     ///
     /// # Errors
@@ -679,14 +705,14 @@ impl History {
     pub fn deliveries(&self, alert: i64) -> Result<Vec<DeliveryRecord>, StoreError> {
         let mut statement = self.connection.prepare_cached(
             "WITH deliveries AS (
-                 SELECT id, destination, 'pending' AS state, due_at, CASE WHEN fell_back = 0 THEN since END AS since
+                 SELECT id, destination, 'pending' AS state, due_at, CASE WHEN fell_back = 0 THEN since END AS since, CAST(NULL AS INTEGER) AS settled
                      FROM queue WHERE id BETWEEN ?1 AND ?2
-                 UNION ALL SELECT id, destination, 'dead', NULL, NULL FROM dead WHERE id BETWEEN ?1 AND ?2
-                 UNION ALL SELECT delivery, destination, CASE WHEN outcome = 'dismissed' THEN outcome ELSE 'delivered' END, NULL, NULL FROM attempts t
+                 UNION ALL SELECT id, destination, 'dead', NULL, NULL, NULL FROM dead WHERE id BETWEEN ?1 AND ?2
+                 UNION ALL SELECT delivery, destination, CASE WHEN outcome = 'dismissed' THEN outcome ELSE 'delivered' END, NULL, NULL, at + duration / 1000 FROM attempts t
                      WHERE delivery BETWEEN ?1 AND ?2 AND delivery NOT IN (SELECT id FROM queue WHERE id BETWEEN ?1 AND ?2)
                      AND delivery NOT IN (SELECT id FROM dead WHERE id BETWEEN ?1 AND ?2)
                      AND n = (SELECT max(n) FROM attempts l WHERE l.delivery = t.delivery))
-             SELECT d.name, state, due_at, o.name, f.reason, since FROM deliveries x JOIN destinations d ON d.id = x.destination
+             SELECT d.name, state, due_at, o.name, f.reason, since, settled FROM deliveries x JOIN destinations d ON d.id = x.destination
              LEFT JOIN fallbacks f ON f.id = x.id LEFT JOIN destinations o ON o.id = f.destination ORDER BY x.id",
         )?;
         let rows = statement.query_map(delivery_ids(alert), |row| {
@@ -698,6 +724,7 @@ impl History {
                 fallback_for: row.get(3)?,
                 fallback_reason: row.get(4)?,
                 waits_since: row.get(5)?,
+                settled_at: row.get::<_, Option<i64>>(6)?.map(rfc3339),
                 falls_back: None,
                 held_up: None,
             })

@@ -360,8 +360,7 @@ impl NewAlert {
         self
     }
 
-    /// The same alert, with what the operator's policy made of it. That stands in the text of the
-    /// alert, beside what the contract knows.
+    /// The same alert, with the work of the operator's policy on it, in the text of the alert.
     ///
     /// # Errors
     /// Where it does not become JSON.

@@ -1,5 +1,6 @@
 //! Events: what came in and what became of it, from the store and from memory in one list.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,8 +23,8 @@ use crate::http::{self, Answer};
 use crate::recent::{Entry, Kind, Trace};
 use crate::sources::RequestMask;
 use crate::store::{
-    AttemptRecord, Count, DeliveryRecord, Filter, History, Line, ListedState, RequestRecord,
-    StoreError, Traced,
+    AttemptRecord, Count, DeliveryRecord, Filter, GroupFilter, History, Line, ListedState, MutedBy,
+    RequestRecord, StoreError, Traced,
 };
 
 /// The letters of the lists in their cursors.
@@ -50,9 +51,24 @@ pub struct Listed {
     /// The last attempt at each delivery that is a dead letter.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rejected_by: Vec<AttemptRecord>,
+    /// The group of a member.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<ListedGroup>,
+    /// The mute that holds it, or did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mute: Option<MutedBy>,
     /// The request itself, where only memory has it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trace: Option<Box<Trace>>,
+}
+
+/// The group of an event.
+#[derive(Debug, Clone, Serialize)]
+pub struct ListedGroup {
+    /// Its number.
+    pub id: i64,
+    /// The number of its events.
+    pub events: u64,
 }
 
 /// All that is known of an event or a request.
@@ -262,6 +278,8 @@ impl Listed {
             line: Traced::of(entry).line(),
             deliveries: Vec::new(),
             rejected_by: Vec::new(),
+            group: None,
+            mute: None,
             trace: Some(Box::new(entry.trace.clone())),
         }
     }
@@ -275,8 +293,39 @@ impl Listed {
             line,
             deliveries,
             rejected_by: Vec::new(),
+            group: None,
+            mute: None,
             trace: None,
         })
+    }
+
+    /// Adds the group or the mute of an alert that is not delivered by itself. `known` are the groups
+    /// that were read for other rows.
+    fn with_quiet(
+        mut self,
+        history: &History,
+        known: &mut BTreeMap<i64, u64>,
+    ) -> Result<Self, StoreError> {
+        let (group, mute) = history.quiet(self.line.place)?;
+        self.mute = mute;
+        let Some(id) = group else {
+            return Ok(self);
+        };
+        let events = match known.get(&id) {
+            Some(events) => *events,
+            None => {
+                let filter = GroupFilter {
+                    id: Some(id),
+                    limit: 1,
+                    ..GroupFilter::default()
+                };
+                let found = history.groups(&filter)?;
+                found.first().map_or(0, |group| group.events)
+            }
+        };
+        known.insert(id, events);
+        self.group = Some(ListedGroup { id, events });
+        Ok(self)
     }
 
     /// Adds the last attempt at each delivery that is a dead letter.
@@ -297,12 +346,13 @@ async fn page(desk: &Desk, filter: Filter) -> Result<(Vec<Listed>, Option<i64>),
     let read = move |history: &History| {
         let page = history.page(&filter)?;
         let is_dead = filter.state == Some(ListedState::Dead);
+        let mut groups = BTreeMap::new();
         let rows = page.lines.into_iter().map(|line| {
             let row = Listed::stored(history, line)?;
-            if is_dead {
-                row.with_rejections(history)
-            } else {
-                Ok(row)
+            match &*row.line.state {
+                "grouped" | "muted" => row.with_quiet(history, &mut groups),
+                _ if is_dead => row.with_rejections(history),
+                _ => Ok(row),
             }
         });
         let rows: Vec<_> = rows.collect::<Result<_, StoreError>>()?;

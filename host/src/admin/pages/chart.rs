@@ -39,13 +39,22 @@ const DAY: Stretch = Stretch {
 pub fn draw(series: &Series, counted_for: Duration) -> Markup {
     let counted = span(i64::try_from(counted_for.as_millis()).unwrap_or(i64::MAX));
     html! {
-        (stretch(series, &HOUR))
-        (stretch(series, &DAY))
+        (stretch(series, &HOUR, true))
+        (stretch(series, &DAY, true))
         p { small { "Counted for " (counted) ", since the start at most." } }
     }
 }
 
-fn stretch(series: &Series, stretch: &Stretch) -> Markup {
+/// Draws the last day of one source, which delivers nothing.
+pub fn draw_requests(series: &Series, counted_for: Duration) -> Markup {
+    let counted = span(i64::try_from(counted_for.as_millis()).unwrap_or(i64::MAX));
+    html! {
+        (stretch(series, &DAY, false))
+        p { small { "Counted for " (counted) ", since the start at most." } }
+    }
+}
+
+fn stretch(series: &Series, stretch: &Stretch, delivers: bool) -> Markup {
     let bars = bars(series, stretch);
     let mut sum = Counts::default();
     bars.iter().for_each(|bar| sum.add(bar));
@@ -83,40 +92,45 @@ fn stretch(series: &Series, stretch: &Stretch) -> Markup {
         }
     }
     let width = 10 * stretch.bars;
-    let label = format!(
-        "{}: {} requests accepted, {} rejected, {} alerts delivered",
+    let mut label = format!(
+        "{}: {} requests accepted, {} rejected",
         stretch.title,
         taken(&sum),
-        sum.rejected,
-        sum.delivered
+        sum.rejected
     );
+    if delivers {
+        let _ = write!(label, ", {} alerts delivered", sum.delivered);
+    }
+    let height = ABOVE + 2 + if delivers { BELOW } else { 0 };
+    let columns = [stretch.column, "#Requests", "#Rejected", "#Delivered"];
+    let columns = &columns[..if delivers { 4 } else { 3 }];
     html! {
         h2 { (stretch.title) }
         figure {
-            svg.bars viewBox={ "0 0 " (width) " " (ABOVE + BELOW + 2) } preserveAspectRatio="none" role="img" aria-label=(label) {
+            svg.bars viewBox={ "0 0 " (width) " " (height) } preserveAspectRatio="none" role="img" aria-label=(label) {
                 path.in d=(accepted) {}
                 path.no d=(rejected) {}
-                path.out d=(delivered) {}
+                @if delivers { path.out d=(delivered) {} }
                 path.zero d={ "M0 " (ABOVE) ".5h" (width) } {}
             }
             figcaption.key {
                 span { i.in {} "accepted " b { (number(i64::from(taken(&sum)))) } }
                 span { i.no {} "rejected, on top " b { (number(i64::from(sum.rejected))) } }
-                span { i.out {} "delivered, below the line " b { (number(i64::from(sum.delivered))) } }
+                @if delivers { span { i.out {} "delivered, below the line " b { (number(i64::from(sum.delivered))) } } }
             }
         }
         @if bars.iter().any(|bar| *bar != Counts::default()) {
             details {
                 summary { (stretch.title) " as a table" }
                 table {
-                    (head(&[stretch.column, "#Requests", "#Rejected", "#Delivered"]))
+                    (head(columns))
                     tbody {
                         @for (number, bar) in bars.iter().enumerate().filter(|(_, bar)| **bar != Counts::default()) {
                             tr {
                                 td { (ago(stretch, number)) }
                                 td.num { (bar.requests()) }
                                 td.num { (bar.rejected) }
-                                td.num { (bar.delivered) }
+                                @if delivers { td.num { (bar.delivered) } }
                             }
                         }
                     }
@@ -163,7 +177,7 @@ mod tests {
             (12, count(8, 2, 4), count(0, 0, 0))
         );
         assert_eq!(bars(&series, &DAY)[23], count(9, 2, 4));
-        let drawn = stretch(&series, &HOUR).into_string();
+        let drawn = stretch(&series, &HOUR, true).into_string();
         assert!(drawn.contains("M105 90V18"), "{drawn}");
         assert!(drawn.contains("M105 18V0"), "{drawn}");
         assert!(drawn.contains("M105 91V127"), "{drawn}");

@@ -145,13 +145,25 @@ fn done(page: api::Paged<api::Audited>) -> Vec<api::Audited> {
 async fn one(desk: &Desk, page: &Page<'_>, path: &str) -> Result<Found, Problem> {
     let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
     if let Some(id) = path.strip_prefix("/events/") {
-        let chain = api::find(desk, &decoded(id)).await?;
+        let chain = match api::find(desk, &decoded(id)).await {
+            Err(problem) if problem.status == StatusCode::NOT_FOUND => {
+                let catalogue = desk.catalogue();
+                let mut settings = catalogue.settings.iter();
+                let age = settings.find(|(name, _)| *name == "retention age");
+                let age = age.map_or("", |(_, age)| age);
+                let content = event::missing(&problem, age);
+                return Ok((problem.status, "Not found".to_owned(), "/events", content));
+            }
+            found => found?,
+        };
         let (title, content) = event::draw(page, &chain, &desk.sources());
         return Ok((StatusCode::OK, title, "/events", content));
     }
     if let Some(name) = path.strip_prefix("/sources/") {
         let source = api::source(desk, &decoded(name)).await?;
-        let content = sources::draw_one(page, &source);
+        let activity = &desk.about.metrics.activity;
+        let series = activity.of(&source.summary.name);
+        let content = sources::draw_one(page, &source, &series, activity.counted_for());
         let title = source.summary.name.to_string();
         return Ok((StatusCode::OK, title, "/sources", content));
     }

@@ -1,12 +1,16 @@
 //! One event: did the page go out? The chain from the sender to the receipt.
 
+use std::collections::BTreeMap;
+
 use maud::{Markup, html};
 use plugin_sdk::contract::Status;
 
-use super::words::{badge, clip, copied, counted, said, span};
+use super::words::{badge, between, clip, copied, counted, said, span};
 use super::{Page, form, quiet, waiting};
 use crate::admin::api::{Chain, Shown};
+use crate::admin::problem::Problem;
 use crate::alert::change::by_rule;
+use crate::alert::fallback::Reason;
 use crate::config::OWN_SOURCE;
 use crate::recent::BODY_BYTES;
 use crate::sources::Summary;
@@ -92,7 +96,7 @@ fn stored(page: &Page<'_>, request: &Shown, sources: &[Summary]) -> Markup {
     let record = &request.record;
     let loaded = sources.iter().find(|one| *one.name == *record.source);
     let is_loaded = loaded.map(|loaded| loaded.plugin_sha256 == record.plugin_sha256);
-    let (shape, answer) = answer(page, request);
+    let (shape, answer) = answer(request);
     let mut deliveries = 0;
     let alerts = record.alerts.iter().take_while(|alert| {
         deliveries += alert.deliveries.len();
@@ -273,7 +277,7 @@ fn alert_chain(page: &Page<'_>, received_at: &str, alert: &AlertRecord, room: Ro
     }
 }
 
-/// Draws the rules that applied to an alert, with what they changed.
+/// Draws the rules of an alert with their changes.
 fn rules(alert: &AlertRecord) -> Markup {
     let under = &alert.under;
     if under.rules.is_empty() && under.masked == 0 {
@@ -534,8 +538,24 @@ fn refused(page: &Page<'_>, traced: &Traced) -> Markup {
     }
 }
 
+/// Draws the page for an id that nothing has. `age` is the time for which events are kept.
+pub fn missing(problem: &Problem, age: &str) -> Markup {
+    html! {
+        section.verdict.bad role="alert" { h1.s.bad { "Not found" } p { (problem.detail) ". Events are kept for " (age) "." } }
+        section.card aria-label="Search" {
+            form.row method="get" action="/events" {
+                div.grow {
+                    label for="q" { "Title, message, id or label=value" }
+                    input id="q" name="q" type="search" maxlength="500";
+                }
+                div { button.primary { "Search" } }
+            }
+        }
+    }
+}
+
 /// Returns the answer to the question of the page: its shape and its words.
-fn answer(page: &Page<'_>, request: &Shown) -> (&'static str, String) {
+fn answer(request: &Shown) -> (&'static str, String) {
     let record = &request.record;
     if record.state == "failed" {
         return (
@@ -560,38 +580,44 @@ fn answer(page: &Page<'_>, request: &Shown) -> (&'static str, String) {
     };
     let dead = in_state("dead");
     let pending = in_state("pending");
-    let delivered = in_state("delivered");
-    let first = record
-        .alerts
-        .iter()
-        .flat_map(|alert| &alert.attempts)
-        .find(|attempt| attempt.outcome == "accepted");
-    let after = first.and_then(|attempt| {
-        let received = page.when.since_ms(&record.received_at)?;
-        let ended = page.when.since_ms(&attempt.at)? - attempt.duration_us / 1000;
-        Some(format!(", after {}", span(received - ended)))
-    });
-    let after = after.unwrap_or_default();
+    let delivered = delivered(record, &deliveries);
     match (dead.is_empty(), pending.is_empty(), delivered.is_empty()) {
-        (false, _, false) => (
-            "dead",
-            format!("{delivered} has it{after}; {dead} rejected it for good"),
-        ),
+        (false, _, false) => ("dead", format!("{delivered}; {dead} rejected it for good")),
         (false, _, true) => (
             "dead",
             format!("It did not go out: {dead} rejected it for good"),
         ),
-        (true, false, false) => (
-            "wait",
-            format!("{delivered} has it{after}; it waits for {pending}"),
-        ),
+        (true, false, false) => ("wait", format!("{delivered}; it waits for {pending}")),
         (true, false, true) => (
             "wait",
             format!("It has not gone out yet: it waits for {pending}"),
         ),
-        (true, true, false) => ("ok", format!("It went out: {delivered} has it{after}")),
+        (true, true, false) => ("ok", format!("It went out: {delivered}")),
         (true, true, true) => nowhere(request),
     }
+}
+
+/// Returns the destinations that have it, each with the time until it had the last of it; nothing
+/// where none has it.
+fn delivered(record: &RequestRecord, deliveries: &[&DeliveryRecord]) -> String {
+    let mut have: BTreeMap<&str, &str> = BTreeMap::new();
+    // What a fallback is told later is no alert.
+    let alerts = deliveries.iter().filter(|one| {
+        one.state == "delivered" && one.fallback_reason.as_deref() != Some(Reason::Taken.as_str())
+    });
+    for one in alerts {
+        let at = one.settled_at.as_deref().unwrap_or_default();
+        let last = have.entry(&one.destination).or_insert(at);
+        *last = at.max(*last);
+    }
+    let mut have: Vec<_> = have.into_iter().map(|(name, at)| (at, name)).collect();
+    have.sort_unstable();
+    let words = have.iter().map(|(at, name)| {
+        let after = between(&record.received_at, at);
+        let after = after.map_or_else(String::new, |after| format!(" after {after}"));
+        format!("{name} has it{after}")
+    });
+    words.collect::<Vec<_>>().join(", ")
 }
 
 /// Returns the answer for a request of which nothing was to be delivered, or nothing more is.

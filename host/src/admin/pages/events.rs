@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use plugin_sdk::contract::Priority;
 
-use super::words::{badge, clip, head, number, state, states};
+use super::words::{badge, between, clip, head, number, state, states};
 use super::{Page, form};
 use crate::admin::api::{Listed, Paged};
 use crate::admin::problem::Problem;
@@ -196,10 +196,23 @@ fn became(row: &Listed) -> String {
                 "pending" => format!("waits for {name}"),
                 "dead" => format!("rejected by {name}"),
                 "dismissed" => format!("not sent to {name}"),
-                _ => format!("delivered to {name}"),
+                _ => {
+                    let settled = delivery.settled_at.as_deref();
+                    let after = settled.and_then(|at| between(&row.line.received_at, at));
+                    let after = after.map_or_else(String::new, |after| format!(" after {after}"));
+                    format!("delivered to {name}{after}")
+                }
             }
         })
         .collect();
+    if let Some(group) = &row.group {
+        let events = i64::try_from(group.events).unwrap_or(i64::MAX);
+        words.push(format!("in a group of {}", number(events)));
+    }
+    if let Some(mute) = &row.mute {
+        let held = if mute.holds { "held" } else { "was held" };
+        words.push(format!("{held} by {}: {}", mute.who, mute.why));
+    }
     if let Some(trace) = &row.trace {
         words.push(format!("{} from {}", trace.outcome, trace.client));
     }

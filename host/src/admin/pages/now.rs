@@ -342,6 +342,10 @@ fn troubles(page: &Page<'_>, now: &Now) -> Vec<Trouble> {
             None => waits,
         };
         let why = destination.why.clone().unwrap_or_default();
+        let next = destination.next_attempt.as_deref();
+        let next = next.map_or_else(String::new, |at| {
+            format!(" Next attempt {}.", page.when.until(at))
+        });
         troubles.push(Trouble {
             shape,
             title: format!("{name} {word}"),
@@ -349,7 +353,7 @@ fn troubles(page: &Page<'_>, now: &Now) -> Vec<Trouble> {
                 .failing_since
                 .clone()
                 .or(destination.since.clone()),
-            text: format!("{}. {waits}", clip(why.trim_end_matches('.'), 400)),
+            text: format!("{}. {waits}{next}", clip(why.trim_end_matches('.'), 400)),
             link: (super::destinations::address(name), format!("Open {name}")),
         });
     }
@@ -536,13 +540,15 @@ fn sources(page: &Page<'_>, sources: &[SourceState]) -> Markup {
 }
 
 fn destinations(page: &Page<'_>, destinations: &[Destination]) -> Markup {
+    let mut unhealthy_first: Vec<_> = destinations.iter().collect();
+    unhealthy_first.sort_by_key(|one| !does_not_take(one));
     html! {
         section.card id="destinations" data-card {
             div.head { h2 { "Destinations" } a href="/destinations" { "All destinations" } }
             table {
                 (head(&["Destination", "#Last receipt", "#Waiting"]))
                 tbody {
-                    @for destination in destinations.iter().take(ROWS) {
+                    @for destination in unhealthy_first.into_iter().take(ROWS) {
                         @let (shape, word) = super::destinations::state(destination);
                         tr {
                             td {

@@ -95,6 +95,7 @@ fn time(page: &Page<'_>, mute: &MuteState) -> Markup {
     html! {
         @if let Some(ended) = &mute.ended_at { "ended " (page.when.clock(ended)) }
         @else if let Some(until) = &mute.until { (page.when.clock(until)) }
+        @if let Some(from) = mute.from.as_ref().filter(|_| mute.state == "active") { small { "since " (page.when.clock(from)) } }
         @if let Some(weekly) = &mute.weekly { small { (weekly) } }
         @if let Some(from) = mute.from.as_ref().filter(|_| mute.state == "planned") { small { "from " (page.when.clock(from)) } }
     }
@@ -232,6 +233,13 @@ fn groups(page: &Page<'_>, groups: &[GroupState]) -> Markup {
                             td.main role="cell" {
                                 a href={ "/events?group=" (group.id) } { (clip(&words(group), 150)) }
                                 small { (group.source) " to " (clip(&group.destinations.join(", "), 80)) }
+                                @if !group.frequent.is_empty() { small { "Most frequent: " (clip(&frequent(group), 200)) } }
+                                @if let Some(at) = &group.resolves_at {
+                                    small {
+                                        @if let Some(at) = &group.next_update { "Next update " (page.when.clock(at)) "; resolves " } @else { "Resolves " }
+                                        "at " (page.when.clock(at)) " if no other event comes"
+                                    }
+                                }
                             }
                             td.num role="cell" data-l="events" { (counted_events(group)) }
                             td.nw.(priority) role="cell" { (priority) }
@@ -248,6 +256,7 @@ fn groups(page: &Page<'_>, groups: &[GroupState]) -> Markup {
                                         input type="hidden" name="id" value=(group.id);
                                         button { "Resolve" span.hide { " group " (group.id) } }
                                     }
+                                    p { a href={ (form::address("/mutes", &[], &[("when", &mute_of(group))])) "#new" } { "Mute…" span.hide { " group " (group.id) } } }
                                 } @else if let Some(at) = &group.resolved_at { "resolved " (page.when.clock(at)) }
                             }
                         }
@@ -260,6 +269,38 @@ fn groups(page: &Page<'_>, groups: &[GroupState]) -> Markup {
 
 fn counted_events(group: &GroupState) -> String {
     number(i64::try_from(group.events).unwrap_or(i64::MAX))
+}
+
+/// Returns the line of a mute that holds the events of a group.
+fn mute_of(group: &GroupState) -> String {
+    let labels = group.labels.iter();
+    let pairs = labels.filter_map(|(name, value)| Condition::of_label(name, value));
+    let source = format!("source={}", group.source);
+    std::iter::once(source)
+        .chain(pairs)
+        .map(|pair| quoted(&pair))
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// Returns a name and a pattern as they stand in the line of a mute.
+pub fn quoted(pair: &str) -> String {
+    match pair.split_once('=') {
+        Some((name, pattern)) if pattern.contains(char::is_whitespace) => {
+            format!("{name}=\"{pattern}\"")
+        }
+        _ => pair.to_owned(),
+    }
+}
+
+/// Returns the most frequent labels of a group, in words.
+fn frequent(group: &GroupState) -> String {
+    let all = group.frequent.iter();
+    let words = all.map(|(name, value, count)| {
+        let count = number(i64::try_from(*count).unwrap_or(i64::MAX));
+        format!("{name}={value} {count}")
+    });
+    words.collect::<Vec<_>>().join(" · ")
 }
 
 /// Returns the words for a group: what its events share.

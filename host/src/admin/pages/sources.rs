@@ -1,10 +1,13 @@
 //! Sources: what do I paste at the sender, and why is it refused?
 
+use std::time::Duration;
+
 use maud::{Markup, html};
 
 use super::words::{clip, copied, counted, head, number};
-use super::{Page, form, markdown, tested};
+use super::{Page, chart, form, markdown, tested};
 use crate::admin::api::{SourceState, Sources};
+use crate::metrics::Series;
 use crate::store::Traced;
 
 /// The sources of a page.
@@ -111,8 +114,14 @@ fn unknown(page: &Page<'_>, unknown: &[Traced]) -> Markup {
     }
 }
 
-/// Draws one source: its address, how its sender is set up, and what was refused.
-pub fn draw_one(page: &Page<'_>, source: &SourceState) -> Markup {
+/// Draws one source: its address, its requests since `counted_for` ago, the steps at its sender, and
+/// its refusals.
+pub fn draw_one(
+    page: &Page<'_>,
+    source: &SourceState,
+    series: &Series,
+    counted_for: Duration,
+) -> Markup {
     let summary = &source.summary;
     let name = &*summary.name;
     let expected = summary.expected.as_deref();
@@ -153,6 +162,7 @@ pub fn draw_one(page: &Page<'_>, source: &SourceState) -> Markup {
                 a href={ (form::address("/mutes", &[], &[("when", &format!("source={name}"))])) "#new" } { "Mute " (name) "…" }
             }
         }
+        section.card id="day" data-card { (chart::draw_requests(series, counted_for)) }
         section.card { h2 { "Test" } (tested::button(page, "sources", name)) }
         section.card id="rejected" data-card {
             @if source.rejected.is_empty() {

@@ -150,18 +150,12 @@ fn mute(form: &[(String, String)]) -> Result<AskingMute, Problem> {
     })
 }
 
-/// Returns the form of a mute with the pairs that were ticked as the line that a person would write.
+/// Returns the form of a mute with its ticked pairs as a line, as a person would write them.
 fn with_terms(form: &[(String, String)]) -> Vec<(String, String)> {
     let (terms, mut rest): (Vec<_>, Vec<_>) =
         form.iter().cloned().partition(|(name, _)| name == "term");
     if !terms.is_empty() {
-        let quoted = |(_, pair): &(String, String)| match pair.split_once('=') {
-            Some((name, pattern)) if pattern.contains(char::is_whitespace) => {
-                format!("{name}=\"{pattern}\"")
-            }
-            _ => pair.clone(),
-        };
-        let line: Vec<_> = terms.iter().map(quoted).collect();
+        let line: Vec<_> = terms.iter().map(|(_, pair)| quiet::quoted(pair)).collect();
         rest.retain(|(name, _)| name != "when");
         rest.push(("when".to_owned(), line.join(" ")));
     }

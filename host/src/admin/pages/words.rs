@@ -107,6 +107,12 @@ pub fn span(ms: i64) -> String {
     }
 }
 
+/// Returns the span of time between two times; none where one of them is none.
+pub fn between(from: &str, to: &str) -> Option<String> {
+    let [from, to] = [from, to].map(|text| text.parse::<Timestamp>().ok());
+    Some(span(to?.as_millisecond() - from?.as_millisecond()))
+}
+
 /// Returns a number with a mark at each thousand.
 pub fn number(number: i64) -> String {
     let digits = number.unsigned_abs().to_string();

@@ -181,6 +181,21 @@ impl Tally {
         alert
     }
 
+    /// Returns the most frequent values of its labels, each with its number of events, but for what
+    /// all of them share.
+    pub fn frequent(&self, shared: &Shared, most: usize) -> Vec<(String, String, u64)> {
+        let labels = self.labels.iter();
+        let labels = labels.filter(|(label, _)| shared.iter().all(|(name, _)| name != *label));
+        let values = labels.flat_map(|(label, values)| {
+            let counts = values.counts.iter();
+            counts.map(move |(value, count)| (label.clone(), value.clone(), *count))
+        });
+        let mut values: Vec<_> = values.collect();
+        values.sort_by_key(|(.., count)| std::cmp::Reverse(*count));
+        values.truncate(most);
+        values
+    }
+
     fn message(&self, phase: Phase<'_>) -> String {
         let span = format!(
             "{} from {} to {}",

@@ -51,8 +51,8 @@ pub async fn add_answers(data_dir: &Path, requests: &mut [RequestRecord]) {
     }
 }
 
-/// Tells the deliveries that wait their fallback, and the state of a destination that takes no alert
-/// now. Where no gateway answers, none is known.
+/// Tells pending deliveries their fallback, and the state of a destination with an open circuit
+/// breaker. Where no gateway answers, none is known.
 pub async fn add_outlook(data_dir: &Path, requests: &mut [RequestRecord]) {
     if requests
         .iter_mut()

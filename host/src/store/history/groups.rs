@@ -52,7 +52,19 @@ pub struct GroupState {
     pub first: Option<Mention>,
     /// The newest event.
     pub last: Option<Mention>,
+    /// The time of its next update: RFC 3339; none where its destinations know of all its events.
+    #[serde(default)]
+    pub next_update: Option<String>,
+    /// The time at which it resolves, if no other event comes: RFC 3339; none once it has.
+    #[serde(default)]
+    pub resolves_at: Option<String>,
+    /// The most frequent values of other labels, each with its number of events.
+    #[serde(default)]
+    pub frequent: Vec<(String, String, u64)>,
 }
+
+/// The values of labels that are told of a group.
+const FREQUENT: usize = 5;
 
 impl History {
     /// Returns the groups that fit a filter, newest first.
@@ -84,6 +96,7 @@ fn group(row: Row<'_>) -> rusqlite::Result<GroupState> {
     // A list must not end at a bad row.
     let group: Option<Group> = json(row, 7).ok();
     let tally = group.as_ref().map(Group::tally);
+    let outlook = group.as_ref().filter(|_| is_open).map(Group::outlook);
     Ok(GroupState {
         id: row.get(0)?,
         source: row.get(1)?,
@@ -99,5 +112,10 @@ fn group(row: Row<'_>) -> rusqlite::Result<GroupState> {
         priority: tally.map(|tally| tally.priority),
         first: tally.map(|tally| tally.first.clone()),
         last: tally.map(|tally| tally.last.clone()),
+        next_update: outlook.and_then(|(update, _)| update).map(rfc3339),
+        resolves_at: outlook.map(|(_, quiet)| rfc3339(quiet)),
+        frequent: group.as_ref().map_or_else(Vec::new, |group| {
+            group.tally().frequent(group.shared(), FREQUENT)
+        }),
     })
 }

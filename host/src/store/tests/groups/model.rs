@@ -509,7 +509,11 @@ async fn compare(ground: Ground, actions: Vec<Action>) {
     for (id, state) in &model.states {
         let record = history.find(id).unwrap().remove(0);
         let found = record.alerts.iter().find(|one| one.event.event_id == *id);
-        assert_eq!(found.unwrap().state, *state, "{id}");
+        let found = found.unwrap();
+        assert_eq!(found.state, *state, "{id}");
+        let (group, mute) = history.quiet(found.id).unwrap();
+        assert_eq!(group, found.group.as_ref().map(|group| group.id), "{id}");
+        assert_eq!(mute, found.mute, "{id}");
     }
     bench.whole();
 }
