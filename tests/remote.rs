@@ -147,6 +147,16 @@ async fn commands_print_the_same_from_elsewhere() {
         let output = there.remotely(unknown).await;
         assert_eq!(output.code, Some(1), "{output:?}");
     }
+    for unknown in [
+        there.remotely(&["groups", "--source", "twillio"]).await,
+        there
+            .place
+            .run_without_secrets(&["groups", "--source", "twillio"])
+            .await,
+    ] {
+        assert_eq!(unknown.code, Some(2), "{unknown:?}");
+        assert!(unknown.stderr.contains("did you mean"), "{unknown:?}");
+    }
     let idle = [
         "mute",
         "add",

@@ -2,7 +2,7 @@
 //! gateway runs or not.
 
 mod act;
-mod choice;
+pub mod choice;
 mod difference;
 mod export;
 mod lines;

@@ -4,7 +4,10 @@ use std::io::Write;
 
 use clap::{Args, ValueEnum};
 use jiff::tz::TimeZone;
+use serde::de::IgnoredAny;
 
+use super::events::choice;
+use super::remote::segment;
 use super::{Failure, Outcome, Place, block_on, columns, owner, plain, remote};
 use crate::clock::wall_ms;
 use crate::store::{GroupFilter, GroupState, History};
@@ -45,6 +48,11 @@ enum State {
 /// Prints the newest groups, newest first.
 pub fn groups(what: &Groups) -> Outcome {
     let (groups, is_cut) = newest(what)?;
+    if groups.is_empty()
+        && let Some(source) = &what.source
+    {
+        is_known(what, source)?;
+    }
     let mut out = std::io::stdout().lock();
     if what.json {
         for group in &groups {
@@ -79,6 +87,15 @@ pub fn groups(what: &Groups) -> Outcome {
         );
     }
     Ok(())
+}
+
+/// Tells a source without groups from one that is not configured.
+fn is_known(what: &Groups, source: &str) -> Outcome {
+    let Some(client) = what.place.remote()? else {
+        return choice::is_known(source, &what.place.file);
+    };
+    let path = format!("/sources/{}", segment(source));
+    block_on(client.get::<IgnoredAny>(&path)).map(drop)
 }
 
 fn newest(what: &Groups) -> Result<(Vec<GroupState>, bool), Failure> {

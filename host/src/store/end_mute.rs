@@ -184,7 +184,7 @@ impl EndMute {
         let mut message =
             format!("A mute has ended. Each event of it: alert-gateway events list --mute {mute}");
         if open > 0 {
-            message += "\nStill open, and delivered now:";
+            message += "\nStill open, and delivered now where no other mute holds it:";
             for title in titles {
                 message += &format!("\n- {title}");
             }
