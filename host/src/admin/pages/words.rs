@@ -160,7 +160,7 @@ pub fn said(attempt: &AttemptRecord, most: usize) -> Markup {
     html! {
         @match attempt.status {
             Some(status) => { (status) " after " (span(ms)) }
-            None => { "No answer within " (span(ms)) }
+            None => { "No answer after " (span(ms)) }
         }
         @if let Some(said) = attempt.said.as_ref().filter(|said| !said.is_empty()) { ": " q { (clip(said, most)) } }
     }
