@@ -32,6 +32,7 @@ const FLOORS: [(u8, &[&str]); 6] = [
             "metrics",
             "health",
             "hops",
+            "random",
             "recent",
             "clock",
             "log_throttle",

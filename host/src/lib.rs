@@ -21,7 +21,7 @@
 //! | 3 | [`intake`], [`delivery`], [`monitor`], [`admin`] | one direction of the traffic each; none imports another |
 //! | 2 | [`sources`], [`destinations`], [`policy`] | configuration joined with what it configures |
 //! | 1 | [`store`], [`http`], [`spans`] | one outside thing each: disk, network in, spans out; for wasm, the crate [`alert_gateway_sandbox`] |
-//! | 0 | [`config`], [`alert`], [`metrics`], [`health`], [`hops`], [`recent`], [`clock`], [`log_throttle`], [`log_filter`], [`mask`], [`credential`] | words, no deeds |
+//! | 0 | [`config`], [`alert`], [`metrics`], [`health`], [`hops`], [`random`], [`recent`], [`clock`], [`log_throttle`], [`log_filter`], [`mask`], [`credential`] | words, no deeds |
 //!
 //! Below them all is [`plugin_sdk::contract`], the language shared with plugins. To read the code,
 //! follow a request: start at [`intake`], go on with the essay of [`store`], then [`delivery`].
@@ -64,6 +64,8 @@ pub mod metrics;
 pub mod monitor;
 #[forbid(unsafe_code)]
 pub mod policy;
+#[forbid(unsafe_code)]
+pub mod random;
 #[forbid(unsafe_code)]
 pub mod recent;
 #[forbid(unsafe_code)]

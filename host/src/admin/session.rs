@@ -8,11 +8,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
 use hyper::header::{COOKIE, HeaderMap};
 use parking_lot::Mutex;
-use rustix::rand::{GetRandomFlags, getrandom};
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
 use super::caller::Role;
+use crate::random;
 
 /// The time after which a person has to log in again.
 pub const LASTS: Duration = Duration::from_secs(12 * 60 * 60);
@@ -50,7 +50,7 @@ impl Sessions {
     /// The system has no random bytes.
     pub fn new() -> Result<Self, std::io::Error> {
         Ok(Self {
-            key: random()?,
+            key: random::bytes()?,
             open: Mutex::default(),
         })
     }
@@ -129,14 +129,7 @@ fn hash(cookie: &str) -> [u8; 32] {
 /// # Errors
 /// The system has none.
 pub fn random_text() -> std::io::Result<String> {
-    Ok(URL_SAFE_NO_PAD.encode(random()?))
-}
-
-fn random() -> Result<[u8; 32], std::io::Error> {
-    let mut bytes = [0; 32];
-    // The kernel gives up to 256 bytes at once.
-    getrandom(&mut bytes[..], GetRandomFlags::empty())?;
-    Ok(bytes)
+    Ok(URL_SAFE_NO_PAD.encode(random::bytes::<32>()?))
 }
 
 /// Returns what the session's cookie of a request holds.

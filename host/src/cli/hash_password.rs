@@ -5,11 +5,11 @@ use std::io::{BufRead, IsTerminal, Write, stdin};
 use anyhow::{Context, anyhow};
 use argon2::{Argon2, PasswordHasher};
 use clap::Args;
-use rustix::rand::{GetRandomFlags, getrandom};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use zeroize::Zeroizing;
 
 use super::Outcome;
+use crate::random;
 
 /// The fewest characters of a password that can be guessed by nobody in a life.
 const SHORTEST: usize = 12;
@@ -28,8 +28,7 @@ pub fn hash_password(_what: &HashPassword) -> Outcome {
     if password.chars().count() < SHORTEST {
         return Err(anyhow!("a password needs at least {SHORTEST} characters").into());
     }
-    let mut salt = [0; SALT];
-    getrandom(&mut salt[..], GetRandomFlags::empty())?;
+    let salt = random::bytes::<SALT>()?;
     let hash = Argon2::default()
         .hash_password_with_salt(password.as_bytes(), &salt)
         .map_err(|error| anyhow!("the password cannot be hashed: {error}"))?;

@@ -11,13 +11,14 @@ use std::io::{IsTerminal, Write, stdin, stdout};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use clap::Args;
 
 use super::plugin::snippet::{Named, write_source};
 use super::plugin::subject::{Subject, sandbox};
 use super::{Failure, Outcome, block_on, plain};
 use crate::config::{Config, Problems, did_you_mean, listed};
+use crate::random;
 use alert_gateway_sandbox::Description;
 use proxy::Proxy;
 use user::User;
@@ -365,11 +366,7 @@ fn judged(text: &str, file: &Path) -> Result<Config, Failure> {
 
 /// Returns a token of 256 random bits, in hex.
 fn token() -> anyhow::Result<String> {
-    let mut bytes = [0; TOKEN_BYTES];
-    let read = rustix::rand::getrandom(&mut bytes[..], rustix::rand::GetRandomFlags::empty())?;
-    if read < TOKEN_BYTES {
-        return Err(anyhow!("the system gave {read} random bytes"));
-    }
+    let bytes = random::bytes::<TOKEN_BYTES>()?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 

@@ -9,10 +9,13 @@ use std::path::Path;
 
 use anyhow::Context;
 use rustix::process::{Gid, Uid, getgroups};
+#[cfg(target_os = "linux")]
 use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
 use super::Failure;
 use crate::store;
+#[cfg(not(target_os = "linux"))]
+use whole_process::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
 /// Gives the privileges of root up for the rest of this process, in favour of the owner of the data
 /// directory. To be called before there is a second thread, because it changes this one and those
@@ -101,6 +104,35 @@ pub fn hand_over(data_dir: &Path) -> Result<(), Failure> {
             .with_context(|| format!("cannot give {} to its owner", path.display()))?;
     }
     Ok(())
+}
+
+/// Other systems know a user of the whole process alone.
+#[cfg(not(target_os = "linux"))]
+mod whole_process {
+    use rustix::io::{Errno, Result};
+    use rustix::process::{Gid, Uid};
+
+    pub fn set_thread_groups(_: &[Gid]) -> Result<()> {
+        Err(Errno::NOSYS)
+    }
+
+    pub fn set_thread_res_gid<R, E, S>(_: R, _: E, _: S) -> Result<()>
+    where
+        R: Into<Option<Gid>>,
+        E: Into<Option<Gid>>,
+        S: Into<Option<Gid>>,
+    {
+        Err(Errno::NOSYS)
+    }
+
+    pub fn set_thread_res_uid<R, E, S>(_: R, _: E, _: S) -> Result<()>
+    where
+        R: Into<Option<Uid>>,
+        E: Into<Option<Uid>>,
+        S: Into<Option<Uid>>,
+    {
+        Err(Errno::NOSYS)
+    }
 }
 
 /// The owner of a data directory, where this process runs as root and the owner is another user.

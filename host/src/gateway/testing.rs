@@ -15,7 +15,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use plugin_sdk::contract::{Alert, Priority};
-use rustix::rand::{GetRandomFlags, getrandom};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -27,6 +26,7 @@ use crate::destinations::{Destination, Sent};
 use crate::health::Health;
 use crate::hops::{Asked, Hop, UNKNOWN, Way};
 use crate::intake::Intake;
+use crate::random;
 use crate::recent::Recent;
 use crate::store::{Entry, Store};
 
@@ -195,11 +195,10 @@ pub struct Place<'a> {
 /// Returns the random number that marks the request of a test. `None` where there is none, which
 /// was told then.
 pub async fn number(hops: &Hops) -> Option<String> {
-    let mut number = [0; 16];
-    match getrandom(&mut number, GetRandomFlags::empty()) {
-        Ok(_) => Some(Uuid::from_bytes(number).simple().to_string()),
+    match random::bytes() {
+        Ok(number) => Some(Uuid::from_bytes(number).simple().to_string()),
         Err(error) => {
-            let found = format!("the system has no random numbers: {error}");
+            let found = error.to_string();
             hops.tell(Hop::failed("request", found, "")).await;
             None
         }

@@ -123,12 +123,15 @@ impl Drop for UnixSocket {
     }
 }
 
-/// Makes the file of a socket, which has never more permissions than these: Linux takes them from
-/// the socket, so that no other user can connect between two calls.
+/// Makes the file of a socket, which has never more permissions than these on Linux, where they are
+/// those of the socket: no other user can connect between two calls.
 fn bound(path: &Path, mode: u32) -> io::Result<tokio::net::UnixSocket> {
     let socket = tokio::net::UnixSocket::new_stream()?;
+    #[cfg(target_os = "linux")]
     rustix::fs::fchmod(&socket, rustix::fs::Mode::from_bits_truncate(mode))?;
     socket.bind(path)?;
+    #[cfg(not(target_os = "linux"))]
+    fs::set_permissions(path, Permissions::from_mode(mode))?;
     Ok(socket)
 }
 

@@ -17,6 +17,12 @@ use tokio::sync::watch;
 /// The longest time between two looks at whether a lease is still there.
 const LOOK: Duration = Duration::from_millis(250);
 
+/// The clock of leases. It goes on while the machine sleeps.
+#[cfg(target_os = "linux")]
+const CLOCK: ClockId = ClockId::Boottime;
+#[cfg(not(target_os = "linux"))]
+const CLOCK: ClockId = ClockId::Monotonic;
+
 /// A point in time, by a clock that is never set and never rests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Moment(Duration);
@@ -24,7 +30,7 @@ pub struct Moment(Duration);
 impl Moment {
     /// Returns the present one.
     pub fn now() -> Self {
-        let time = clock_gettime(ClockId::Boottime);
+        let time = clock_gettime(CLOCK);
         let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
         let nanos = u32::try_from(time.tv_nsec).unwrap_or_default();
         Self(Duration::new(seconds, nanos))
