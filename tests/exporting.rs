@@ -370,5 +370,5 @@ async fn case_made_by_another_gateway_passes_and_holds_no_secret() {
             "events", "export", "nobody", "--remote", &url, "--case", "a",
         ])
         .await;
-    assert_eq!(missing.code, Some(2), "{missing:?}");
+    assert_eq!(missing.code, Some(1), "{missing:?}");
 }
