@@ -232,17 +232,20 @@ fn older_release(place: &Place, schema: usize) {
         .execute_batch(include_str!("../host/src/store/schema/1.sql"))
         .unwrap();
     let sid = twilio::sid(0);
+    // Retention would remove what is old as soon as it is delivered.
+    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
+    let now = now.as_millis();
     store
         .execute_batch(&format!(
             "PRAGMA user_version = 1;
              INSERT INTO plugins VALUES (1, 'twilio-errors', '0.1.0', '00');
-             INSERT INTO requests VALUES (1, 'r', 'twilio', 1, 'read', NULL, 1, 0, 'POST', '', '[]', x'');
+             INSERT INTO requests VALUES (1, 'r', 'twilio', {now}, 'read', NULL, 1, 0, 'POST', '', '[]', x'');
              INSERT INTO alerts VALUES (1024, 'twilio', '{sid}', 'itoc360', 7, 'pending', 1, 0);
              INSERT INTO events VALUES (1024, '{{\"event_id\":\"{sid}\",\"priority\":\"high\",\"title\":\"Hello\"}}');
              UPDATE totals SET n = 1 WHERE state = 'pending';
              WITH RECURSIVE n (seq) AS (SELECT 2 UNION ALL SELECT seq + 1 FROM n WHERE seq < 2001)
              INSERT INTO requests
-                 SELECT seq, 'r' || seq, printf('%0100d', seq), 1, 'failed', 'x', 1, 0, 'POST', '', '[]', x'' FROM n;
+                 SELECT seq, 'r' || seq, printf('%0100d', seq), {now}, 'failed', 'x', 1, 0, 'POST', '', '[]', x'' FROM n;
              UPDATE totals SET n = 2000 WHERE state = 'failed'"
         ))
         .unwrap();
