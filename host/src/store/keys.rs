@@ -57,31 +57,34 @@ pub fn read(step: &Step<'_>, ordering_key: i64) -> Result<Option<Key>, StoreErro
 /// Returns the destinations at which a key is open as an alert of its own. Where they were not
 /// taken down, they are those of its newest alert, as long as these are kept.
 pub fn destinations(step: &Step<'_>, ordering_key: i64) -> Result<Vec<String>, StoreError> {
+    Ok(newest(step, ordering_key)?.map_or_else(Vec::new, |(_, names)| names))
+}
+
+/// Returns the same destinations, and the fallbacks with the newest alert of the key, where its
+/// destination has refused it for good.
+pub fn with_stand_ins(step: &Step<'_>, ordering_key: i64) -> Result<Vec<String>, StoreError> {
+    let Some((alert, mut names)) = newest(step, ordering_key)? else {
+        return Ok(Vec::new());
+    };
+    add(&mut names, stand_ins_of(step, alert)?);
+    Ok(names)
+}
+
+/// Returns the newest alert of a key, and its destinations.
+fn newest(step: &Step<'_>, ordering_key: i64) -> Result<Option<(i64, Vec<String>)>, StoreError> {
     let mut select = step
         .transaction
         .prepare_cached("SELECT alert, destinations FROM keys WHERE ordering_key = ?")?;
     let found = select.query_row([ordering_key], |row| {
         Ok((row.get(0)?, json(row, 1).unwrap_or_default()))
     });
-    match found.optional()? {
-        None => Ok(Vec::new()),
-        Some((alert, taken_down)) => match Vec::is_empty(&taken_down) {
-            true => sent_to(step, alert),
-            false => Ok(taken_down),
-        },
+    let Some((alert, mut names)) = found.optional()? else {
+        return Ok(None);
+    };
+    if Vec::is_empty(&names) {
+        names = sent_to(step, alert)?;
     }
-}
-
-/// Returns the fallbacks with the newest alert of a key, where its destination has refused it for
-/// good.
-pub fn stand_ins(step: &Step<'_>, ordering_key: i64) -> Result<Vec<String>, StoreError> {
-    let mut select = step
-        .transaction
-        .prepare_cached("SELECT alert FROM keys WHERE ordering_key = ?")?;
-    let alert = select.query_row([ordering_key], |row| row.get(0));
-    alert
-        .optional()?
-        .map_or(Ok(Vec::new()), |alert| stand_ins_of(step, alert))
+    Ok(Some((alert, names)))
 }
 
 fn stand_ins_of(step: &Step<'_>, alert: i64) -> Result<Vec<String>, StoreError> {

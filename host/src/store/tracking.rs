@@ -137,10 +137,9 @@ fn resolve(step: &mut Step<'_>, id: i64, alert: &NewAlert) -> Result<Way, StoreE
         groups::resolve_key(step, group)?;
     }
     if key.own {
-        let open = keys::destinations(step, alert.ordering_key)?;
-        let stand_ins = keys::stand_ins(step, alert.ordering_key)?;
+        let open = keys::with_stand_ins(step, alert.ordering_key)?;
         keys::close(step, alert.ordering_key)?;
-        return Ok(way_to(open, stand_ins, alert));
+        return Ok(way_to(open, alert));
     }
     // Kept, so that a second resolve of it goes nowhere either.
     keys::replace(step, alert.ordering_key, id, Key::default(), &[], None)?;
@@ -157,16 +156,15 @@ fn resolve(step: &mut Step<'_>, id: i64, alert: &NewAlert) -> Result<Way, StoreE
     }
 }
 
-/// Returns the way of a resolve to the destinations where its key is open, and to their stand-ins.
-/// In the place of those without a configuration it goes where it would go by itself.
-fn way_to(mut open: Vec<String>, stand_ins: Vec<String>, alert: &NewAlert) -> Way {
+/// Returns the way of a resolve to the destinations where its key is open, stand-ins included. In
+/// the place of those without a configuration it goes where it would go by itself.
+fn way_to(mut open: Vec<String>, alert: &NewAlert) -> Way {
     let configured = &alert.handling.configured;
     let before = open.len();
     if !configured.is_empty() {
         open.retain(|name| configured.contains(name));
     }
     let is_gone = open.len() < before;
-    add(&mut open, stand_ins);
     // What is sent with its request goes there with it in any case.
     let originals = alert.destinations.iter();
     let originals = originals.filter(|name| alert.originals.have(name));

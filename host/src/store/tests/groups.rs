@@ -659,6 +659,16 @@ async fn fallback_of_a_rejected_alert_is_told_of_its_end() {
     let lines = ["k2 trigger: [fallback for", "k2 resolve: event k2-1"];
     assert_eq!(bench.take("fallback").await, lines);
     assert_eq!(bench.take(DESTINATION).await, lines[1..]);
+    // One that is not configured any more would wait for its destination for ever.
+    bench.keep(Policy::default(), &[("k3-1", "1")]).await;
+    rejects(&bench).await;
+    let end = sent("k3-2", Status::Resolve, &[DESTINATION]);
+    let end = end.among(&[DESTINATION.to_owned()]);
+    let reading = Reading::alerts(vec![end]);
+    bench.append_in_one_commit(vec![reading]).await;
+    let lines = ["k3 trigger: [fallback for", "k3 resolve: event k3-2"];
+    assert_eq!(bench.take("fallback").await, lines[..1]);
+    assert_eq!(bench.take(DESTINATION).await, lines[1..]);
     bench.whole();
 }
 
