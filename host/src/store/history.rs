@@ -630,15 +630,7 @@ impl History {
                 }),
                 None => None,
             };
-            let mute = match row.get::<_, Option<i64>>(13)? {
-                Some(id) => Some(MutedBy {
-                    id,
-                    why: row.get(14)?,
-                    who: row.get(15)?,
-                    holds: row.get(16)?,
-                }),
-                None => None,
-            };
+            let mute = muted_by(row, 13)?;
             let alert = AlertRecord {
                 id: row.get(0)?,
                 source: row.get(1)?,
@@ -684,18 +676,7 @@ impl History {
             "SELECT (SELECT grp FROM members WHERE alert = ?1), u.id, u.why, u.who, x.held IS NOT NULL
              FROM (SELECT 1 AS one) o LEFT JOIN muted x ON x.alert = ?1 LEFT JOIN mutes u ON u.id = x.mute",
         )?;
-        Ok(select.query_row([alert], |row| {
-            let mute = match row.get::<_, Option<i64>>(1)? {
-                Some(id) => Some(MutedBy {
-                    id,
-                    why: row.get(2)?,
-                    who: row.get(3)?,
-                    holds: row.get(4)?,
-                }),
-                None => None,
-            };
-            Ok((row.get(0)?, mute))
-        })?)
+        Ok(select.query_row([alert], |row| Ok((row.get(0)?, muted_by(row, 1)?)))?)
     }
 
     /// Where an alert stands with each of its destinations.
@@ -826,6 +807,19 @@ fn event(row: Row<'_>, index: usize, event_id: &str, rank: i64) -> contract::Ale
             ))
         }),
     }
+}
+
+/// Returns the mute whose number, reason, author and hold stand from column `first` on.
+fn muted_by(row: Row<'_>, first: usize) -> rusqlite::Result<Option<MutedBy>> {
+    let Some(id) = row.get(first)? else {
+        return Ok(None);
+    };
+    Ok(Some(MutedBy {
+        id,
+        why: row.get(first + 1)?,
+        who: row.get(first + 2)?,
+        holds: row.get(first + 3)?,
+    }))
 }
 
 fn request(row: Row<'_>) -> rusqlite::Result<RequestRecord> {

@@ -222,6 +222,20 @@ fn text<T: serde::Serialize>(value: &T) -> Result<String, StoreError> {
     serde_json::to_string(value).map_err(|error| StoreError::Disk(error.to_string()))
 }
 
+/// Adds the members of one object to another, both as JSON without blanks around.
+fn add_members(json: &mut String, more: &str) {
+    let Some(more) = more.strip_prefix('{').filter(|more| *more != "}") else {
+        return;
+    };
+    if json.ends_with('}') {
+        json.pop();
+        if !json.ends_with('{') {
+            json.push(',');
+        }
+        json.push_str(more);
+    }
+}
+
 /// Reads a column that holds JSON.
 fn json<T: serde::de::DeserializeOwned>(row: sql::Row<'_>, index: usize) -> rusqlite::Result<T> {
     serde_json::from_str(row.get_ref(index)?.as_str()?).map_err(|error| {

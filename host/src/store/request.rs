@@ -7,6 +7,7 @@ use hyper::body::Bytes;
 use plugin_sdk::contract::{Priority, Status};
 use serde::{Deserialize, Serialize};
 
+use super::add_members;
 use super::ids::{Identity, StoredEventId};
 use super::notice::Notice;
 use super::sender::Sender;
@@ -365,14 +366,7 @@ impl NewAlert {
     /// # Errors
     /// Where it does not become JSON.
     pub fn under_rules(mut self, under: &UnderRules) -> Result<Self, serde_json::Error> {
-        let told = serde_json::to_string(under)?;
-        if let Some(told) = told.strip_prefix('{').filter(|told| *told != "}")
-            && self.json.ends_with('}')
-        {
-            self.json.pop();
-            self.json.push(',');
-            self.json += told;
-        }
+        add_members(&mut self.json, &serde_json::to_string(under)?);
         Ok(self)
     }
 

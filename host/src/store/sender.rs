@@ -9,6 +9,8 @@ use std::time::Duration;
 use plugin_sdk::contract::Proved;
 use serde::{Deserialize, Serialize};
 
+use super::add_members;
+
 /// The address and the proof of a sender.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sender {
@@ -46,11 +48,12 @@ impl Sender {
     /// Returns a stored sender with the time that it has waited. The writer does it for each request,
     /// and reads nothing for it.
     pub(super) fn with_wait(stored: &str, waited: Duration) -> String {
-        let Some(open) = stored.strip_suffix('}') else {
-            return stored.to_owned();
-        };
-        let comma = if open.ends_with('{') { "" } else { "," };
-        format!("{open}{comma}\"waited_us\":{}}}", waited.as_micros())
+        let mut json = stored.to_owned();
+        add_members(
+            &mut json,
+            &format!("{{\"waited_us\":{}}}", waited.as_micros()),
+        );
+        json
     }
 
     /// Returns what proved it, in words.
