@@ -12,6 +12,7 @@ mod exposition;
 mod labels;
 #[cfg(target_os = "linux")]
 mod process;
+mod ring;
 mod series;
 
 use std::sync::Arc;

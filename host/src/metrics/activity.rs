@@ -9,6 +9,8 @@ use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::time::Instant;
 
+use super::ring::Ring;
+
 /// The time that one count is about.
 pub const BUCKET: Duration = Duration::from_secs(5 * 60);
 /// The number of counts: a day of them.
@@ -36,13 +38,8 @@ pub struct Activity {
     names: Arc<Mutex<HashMap<Arc<str>, Line>>>,
 }
 
-/// The counts of one source or destination, by the number of the bucket modulo [`BUCKETS`].
-#[derive(Debug)]
-struct Line {
-    counts: Box<[Counts; BUCKETS]>,
-    /// The number of the bucket that was written last.
-    last: usize,
-}
+/// The counts of one source or destination.
+type Line = Ring<Counts, BUCKETS>;
 
 /// The counts of all or of one, oldest first, the last one under way.
 #[derive(Debug, Clone)]
@@ -65,13 +62,11 @@ impl Activity {
         let mut names = self.names.lock();
         let line = match names.get_mut(name) {
             Some(line) => line,
-            None => names.entry(Arc::clone(name)).or_insert_with(|| Line {
-                counts: Box::new([Counts::default(); BUCKETS]),
-                last: now,
-            }),
+            None => names
+                .entry(Arc::clone(name))
+                .or_insert_with(|| Line::new(Counts::default(), now)),
         };
-        line.advance(now);
-        add(&mut line.counts[now % BUCKETS]);
+        add(line.at(now));
     }
 
     /// Counts an alert that a destination accepted.
@@ -85,7 +80,7 @@ impl Activity {
     pub fn of(&self, name: &str) -> Series {
         let (now, mut series) = self.empty();
         if let Some(line) = self.names.lock().get_mut(name) {
-            line.add_to(&mut series, now);
+            add_to(&mut series, line, now);
         }
         Series(series)
     }
@@ -94,7 +89,7 @@ impl Activity {
     pub fn all(&self) -> Series {
         let (now, mut series) = self.empty();
         for line in self.names.lock().values_mut() {
-            line.add_to(&mut series, now);
+            add_to(&mut series, line, now);
         }
         Series(series)
     }
@@ -115,23 +110,12 @@ impl Activity {
     }
 }
 
-impl Line {
-    /// Adds its counts to those of a series that ends with bucket `now`.
-    fn add_to(&mut self, series: &mut [Counts], now: usize) {
-        self.advance(now);
-        let first = now + 1 - series.len();
-        for (sum, number) in series.iter_mut().zip(first..) {
-            sum.add(&self.counts[number % BUCKETS]);
-        }
-    }
-
-    /// Empties the buckets between the last one and this one.
-    fn advance(&mut self, now: usize) {
-        let passed = (now - self.last).min(BUCKETS);
-        for number in now + 1 - passed..=now {
-            self.counts[number % BUCKETS] = Counts::default();
-        }
-        self.last = now;
+/// Adds the counts of a line to those of a series that ends with bucket `now`.
+fn add_to(series: &mut [Counts], line: &mut Line, now: usize) {
+    let counts = line.until(now);
+    let first = now + 1 - series.len();
+    for (sum, number) in series.iter_mut().zip(first..) {
+        sum.add(&counts[number % BUCKETS]);
     }
 }
 

@@ -10,6 +10,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::BUCKET;
+use super::ring::Ring;
 
 /// The parts of the last hour, the last one under way.
 const PARTS: usize = 13;
@@ -27,13 +28,8 @@ pub struct Durations {
     destinations: Arc<Mutex<HashMap<Arc<str>, Line>>>,
 }
 
-/// The attempts at one destination, by the number of the part modulo [`PARTS`] and by the step.
-#[derive(Debug)]
-struct Line {
-    counts: Box<[[u32; STEPS]; PARTS]>,
-    /// The number of the part that was written last.
-    last: usize,
-}
+/// The attempts at one destination, by the step of their time.
+type Line = Ring<[u32; STEPS], PARTS>;
 
 /// Quantiles of the time of the attempts in the last hour, in milliseconds. None is above the time
 /// that it stands for by more than 19 %, and none is below it.
@@ -67,13 +63,9 @@ impl Durations {
             Some(line) => line,
             None => destinations
                 .entry(Arc::clone(destination))
-                .or_insert_with(|| Line {
-                    counts: Box::new([[0; STEPS]; PARTS]),
-                    last: now,
-                }),
+                .or_insert_with(|| Line::new([0; STEPS], now)),
         };
-        line.advance(now);
-        let count = &mut line.counts[now % PARTS][step(time)];
+        let count = &mut line.at(now)[step(time)];
         *count = count.saturating_add(1);
     }
 
@@ -82,8 +74,8 @@ impl Durations {
         let now = self.part();
         let mut destinations = self.destinations.lock();
         let line = destinations.get_mut(destination)?;
-        line.advance(now);
-        let of_step = |step: usize| line.counts.iter().map(|part| u64::from(part[step])).sum();
+        let parts = line.until(now);
+        let of_step = |step: usize| parts.iter().map(|part| u64::from(part[step])).sum();
         let sums: Vec<u64> = (0..STEPS).map(of_step).collect();
         let attempts: u64 = sums.iter().sum();
         let quantile = |percent: u64| {
@@ -106,17 +98,6 @@ impl Durations {
 
     fn part(&self) -> usize {
         (self.started.elapsed().as_secs() / BUCKET.as_secs()) as usize
-    }
-}
-
-impl Line {
-    /// Empties the parts between the last one and this one.
-    fn advance(&mut self, now: usize) {
-        let passed = (now - self.last).min(PARTS);
-        for number in now + 1 - passed..=now {
-            self.counts[number % PARTS] = [0; STEPS];
-        }
-        self.last = now;
     }
 }
 
