@@ -168,10 +168,8 @@ impl Heartbeats {
 
     /// Returns each source without `expect_every`.
     pub fn unexpected(&self) -> impl Iterator<Item = &Arc<str>> {
-        let sources = self.sources.iter().map(|source| &source.expected);
-        sources
-            .filter(|expected| expected.every.is_none())
-            .map(|expected| &expected.source)
+        let all = self.sources.iter().map(|source| &source.expected);
+        all.filter(|one| one.every.is_none()).map(|one| &one.source)
     }
 
     /// Returns the sources whose next request must be noticed at once, to resolve an alert or to
