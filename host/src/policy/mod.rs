@@ -138,21 +138,21 @@ impl Policy {
     fn apply(&self, source: &str, decision: &mut Decision) {
         decision.alert.labels.extend(self.labels.clone());
         let mut redactions = Vec::new();
-        for (number, rule) in (1..).zip(&self.rules) {
+        for rule in &self.rules {
             if !matches(&rule.when, source, &decision.alert) {
                 continue;
             }
             if rule.drop && !drops(rule, &decision.alert) {
-                decision.dropped_unless_open.get_or_insert(number);
+                decision.dropped_unless_open.get_or_insert(rule.number);
                 continue;
             }
-            decision.applied.push(number);
+            decision.applied.push(rule.number);
             if rule.drop {
-                decision.dropped_by = Some(number);
+                decision.dropped_by = Some(rule.number);
                 decision.dropped_unless_open = None;
                 break;
             }
-            apply(rule, number, source, decision);
+            apply(rule, source, decision);
             redactions.extend_from_slice(&rule.redact);
             if rule.stop {
                 break;
@@ -162,7 +162,7 @@ impl Policy {
         if self.stored.is_some() {
             decision.masked = redactor.masked_texts(&decision.alert);
         }
-        if !redactor.is_empty() {
+        if !redactor.is_empty() && !decision.changes.is_empty() {
             redact_changes(&redactor, decision);
         }
         decision.changes.iter_mut().for_each(Change::cut);
@@ -253,13 +253,13 @@ fn redact_changes(redactor: &Redactor, decision: &mut Decision) {
 }
 
 /// Applies the effects of a rule, but for redaction, and notes what they changed.
-fn apply(rule: &Rule, number: usize, source: &str, decision: &mut Decision) {
+fn apply(rule: &Rule, source: &str, decision: &mut Decision) {
     let alert = &mut decision.alert;
     let changes = &mut decision.changes;
     let mut changed = |field: String, from: Option<String>, to: &str| {
         if from.as_deref() != Some(to) {
             changes.push(Change {
-                rule: number,
+                rule: rule.number,
                 field,
                 from,
                 to: to.to_owned(),
