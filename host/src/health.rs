@@ -78,7 +78,7 @@ pub struct DestinationHealth {
 }
 
 /// The circuit breaker of a destination.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Breaker {
     /// Its state.
     pub state: BreakerState,
@@ -87,7 +87,7 @@ pub struct Breaker {
 }
 
 /// The state of a circuit breaker.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum BreakerState {
     /// Traffic flows.
@@ -146,13 +146,20 @@ impl HeldUp {
     /// The same of a destination with this health; none where its circuit breaker is closed, as each
     /// alert is tried at its own time then.
     pub fn of(health: &DestinationHealth, breaker: Option<&Breaker>) -> Option<Self> {
-        let is_open = breaker.is_some_and(|breaker| breaker.state != BreakerState::Closed);
+        let is_open = breaker.is_some_and(Breaker::is_open);
         is_open.then(|| Self {
             state: health.state.as_str().to_owned(),
             since: health.since.clone(),
             why: health.why.clone(),
             next_attempt: health.next_probe.clone(),
         })
+    }
+}
+
+impl Breaker {
+    /// Returns whether traffic does not flow: it is open or half-open.
+    pub fn is_open(&self) -> bool {
+        self.state != BreakerState::Closed
     }
 }
 

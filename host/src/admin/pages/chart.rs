@@ -37,21 +37,24 @@ const DAY: Stretch = Stretch {
 
 /// Draws the last hour and the last day, of which `counted_for` is known.
 pub fn draw(series: &Series, counted_for: Duration) -> Markup {
-    let counted = span(i64::try_from(counted_for.as_millis()).unwrap_or(i64::MAX));
     html! {
         (stretch(series, &HOUR, true))
         (stretch(series, &DAY, true))
-        p { small { "Counted for " (counted) ", since the start at most." } }
+        (since(counted_for))
     }
 }
 
 /// Draws the last day of one source, which delivers nothing.
 pub fn draw_requests(series: &Series, counted_for: Duration) -> Markup {
-    let counted = span(i64::try_from(counted_for.as_millis()).unwrap_or(i64::MAX));
     html! {
         (stretch(series, &DAY, false))
-        p { small { "Counted for " (counted) ", since the start at most." } }
+        (since(counted_for))
     }
+}
+
+fn since(counted_for: Duration) -> Markup {
+    let counted = span(i64::try_from(counted_for.as_millis()).unwrap_or(i64::MAX));
+    html! { p { small { "Counted for " (counted) ", since the start at most." } } }
 }
 
 fn stretch(series: &Series, stretch: &Stretch, delivers: bool) -> Markup {

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::gateway::control::{Answer, NoAnswer, Question, ask};
-use crate::health::{BreakerState, HeldUp};
+use crate::health::{Breaker, HeldUp};
 use crate::store::{FallsBack, RequestRecord, Traced};
 
 /// A destination, as the gateway that runs tells it.
@@ -20,12 +20,6 @@ struct Destination {
     /// None where it was never tried.
     #[serde(flatten)]
     health: Option<HeldUp>,
-}
-
-/// Its circuit breaker.
-#[derive(Deserialize)]
-struct Breaker {
-    state: String,
 }
 
 /// Asks the gateway that runs with this data directory for them.
@@ -72,7 +66,8 @@ pub async fn add_outlook(data_dir: &Path, requests: &mut [RequestRecord]) {
     let named = |name: &str| all.iter().find(|one| one.name == name);
     for request in requests {
         for delivery in request.waiting() {
-            let found = named(&delivery.destination).filter(|one| one.is_open());
+            let found = named(&delivery.destination);
+            let found = found.filter(|one| one.breaker.as_ref().is_some_and(Breaker::is_open));
             delivery.held_up = found.and_then(|one| one.health.clone());
         }
         for alert in &mut request.alerts {
@@ -81,12 +76,5 @@ pub async fn add_outlook(data_dir: &Path, requests: &mut [RequestRecord]) {
                 FallsBack::of(found.fallback.as_deref()?, found.fallback_after_s?, since)
             });
         }
-    }
-}
-
-impl Destination {
-    fn is_open(&self) -> bool {
-        let breaker = self.breaker.as_ref();
-        breaker.is_some_and(|breaker| breaker.state != BreakerState::Closed.as_str())
     }
 }
