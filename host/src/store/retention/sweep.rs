@@ -22,6 +22,10 @@ const LOOK: i64 = 256;
 /// alerts are on their way: to pass over them must not take commits in which as much comes in.
 const PASS: i64 = 8 * LOOK;
 
+/// The rows that go by one statement, and their bytes: what goes beyond the bound is at most so much.
+const RUN: u64 = 16;
+const RUN_BYTES: i64 = 64 * 1024;
+
 /// The number of pages one slice gives back.
 const PAGES: u32 = 256;
 
@@ -78,6 +82,15 @@ pub struct Swept {
     pub bytes: u64,
     /// The amount kept now.
     pub(in crate::store) totals: Totals,
+}
+
+/// Rows side by side that may go.
+#[derive(Debug, Clone, Copy)]
+struct Run {
+    first: i64,
+    last: i64,
+    rows: u64,
+    bytes: i64,
 }
 
 /// The amount removed, by the exceeded limit.
@@ -151,22 +164,22 @@ impl Sweep {
         removed: &mut Removed,
     ) -> Result<Option<i64>, StoreError> {
         let is_undelivered = undelivered("b.seq * ?3", "(b.seq + 1) * ?3 - 1");
-        let (settled, next) = self.settled(
+        let (runs, next) = self.runs(
             step,
             &format!(
-                "SELECT b.seq, ifnull(r.state, '') <> 'failed' AND NOT ({is_undelivered})
+                "SELECT b.seq, ifnull(r.state, '') <> 'failed' AND NOT ({is_undelivered}), length(b.body)
                  FROM bodies b LEFT JOIN requests r ON r.seq = b.seq WHERE b.seq >= ?1 ORDER BY b.seq LIMIT ?2"
             ),
             (ALERTS_PER_REQUEST * DELIVERIES_PER_ALERT) as i64,
         )?;
-        for seq in settled {
+        for run in runs {
             if Space::of(step.transaction)?.in_use <= self.bounds.size {
-                return Ok(Some(seq));
+                return Ok(Some(run.first));
             }
             step.transaction
-                .prepare_cached("DELETE FROM bodies WHERE seq = ?")?
-                .execute([seq])?;
-            removed.by_size += 1;
+                .prepare_cached("DELETE FROM bodies WHERE seq BETWEEN ? AND ?")?
+                .execute([run.first, run.last])?;
+            removed.by_size += run.rows;
         }
         Ok(next)
     }
@@ -177,59 +190,84 @@ impl Sweep {
         removed: &mut Removed,
     ) -> Result<Option<i64>, StoreError> {
         let is_undelivered = undelivered("alert * ?3", "(alert + 1) * ?3 - 1");
-        let (settled, next) = self.settled(
+        let (runs, next) = self.runs(
             step,
             &format!(
-                "SELECT alert, NOT ({is_undelivered}) FROM events e WHERE alert >= ?1 ORDER BY alert LIMIT ?2"
+                "SELECT alert, NOT ({is_undelivered}), octet_length(json)
+                 FROM events e WHERE alert >= ?1 ORDER BY alert LIMIT ?2"
             ),
             DELIVERIES_PER_ALERT as i64,
         )?;
-        for alert in settled {
+        for run in runs {
             if Space::of(step.transaction)?.in_use <= self.bounds.size {
-                return Ok(Some(alert));
+                return Ok(Some(run.first));
             }
-            keys::keep_words(step, [alert, alert])?;
+            let alerts = [run.first, run.last];
+            keys::keep_words(step, alerts)?;
             step.transaction
-                .prepare_cached("DELETE FROM events WHERE alert = ?")?
-                .execute([alert])?;
-            let deliveries = delivery_ids(alert);
+                .prepare_cached("DELETE FROM events WHERE alert BETWEEN ? AND ?")?
+                .execute(alerts)?;
+            let [first, _] = delivery_ids(run.first);
+            let [_, last] = delivery_ids(run.last);
             for sql in [
                 "DELETE FROM attempts WHERE delivery BETWEEN ?1 AND ?2
                  AND n < (SELECT max(n) FROM attempts t WHERE t.delivery = attempts.delivery)",
                 "UPDATE attempts SET fingerprint = NULL, said = NULL WHERE delivery BETWEEN ?1 AND ?2",
             ] {
-                step.transaction.prepare_cached(sql)?.execute(deliveries)?;
+                step.transaction
+                    .prepare_cached(sql)?
+                    .execute([first, last])?;
             }
-            removed.by_size += 1;
+            removed.by_size += run.rows;
         }
         Ok(next)
     }
 
     /// Returns the next rows that may go, and the place of the row behind those that were looked
-    /// at, if there may be one.
-    fn settled(
+    /// at, if there may be one. `sql` gives the number of a row, whether it may go, and its bytes.
+    fn runs(
         &self,
         step: &Step<'_>,
         sql: &str,
         deliveries_per_row: i64,
-    ) -> Result<(Vec<i64>, Option<i64>), StoreError> {
+    ) -> Result<(Vec<Run>, Option<i64>), StoreError> {
         let mut select = step.transaction.prepare_cached(sql)?;
         let mut rows = select.query(params![self.from, PASS, deliveries_per_row])?;
-        let mut settled = Vec::new();
+        let mut runs: Vec<Run> = Vec::new();
+        // The run that the next row may join.
+        let mut is_open = false;
         let mut last = None;
         let mut looked = 0;
+        let mut settled = 0;
         while let Some(row) = rows.next()? {
             let id: i64 = row.get(0)?;
             last = id.checked_add(1);
             looked += 1;
-            if row.get(1)? {
-                settled.push(id);
+            let may_go: bool = row.get(1)?;
+            match runs.last_mut().filter(|_| is_open) {
+                _ if !may_go => {}
+                Some(run) => {
+                    run.last = id;
+                    run.rows += 1;
+                    run.bytes = run.bytes.saturating_add(row.get(2)?);
+                }
+                None => runs.push(Run {
+                    first: id,
+                    last: id,
+                    rows: 1,
+                    bytes: row.get(2)?,
+                }),
             }
-            if settled.len() as i64 == LOOK {
-                return Ok((settled, last));
+            is_open = may_go
+                && runs
+                    .last()
+                    .is_some_and(|run| run.rows < RUN && run.bytes < RUN_BYTES);
+            settled += i64::from(may_go);
+            if settled == LOOK {
+                return Ok((runs, last));
             }
         }
-        Ok((settled, last.filter(|_| looked == PASS)))
+        Ok((runs, last.filter(|_| looked == PASS)))
     }
 
     fn identities(
