@@ -58,6 +58,35 @@ async fn recut_recording_opens_nothing() {
     itoc360.opens_only(1).await;
 }
 
+/// The source's name is in the signed text, with nothing between it and the fields.
+#[tokio::test]
+async fn recording_of_a_longer_name_opens_nothing_at_a_shorter() {
+    let itoc360 = Itoc360::alertmanager().await;
+    let setup = Setup::new(&itoc360).twilio("twilio-prod");
+    let (place, mut gateway) = setup.start().await;
+    let recorded = twilio::error(&twilio::sid(1)).to("twilio-prod");
+    gateway.accept(&recorded).await;
+    itoc360.opens_only(1).await;
+    let text = String::from_utf8(recorded.body.clone()).unwrap();
+    let cut = Post {
+        path: "/in/twilio".to_owned(),
+        body: format!("-prod{text}").into_bytes(),
+        ..recorded
+    };
+    for _ in 0..2 {
+        let answer = gateway.post(&cut).await;
+        let accepted = answer.json()["accepted"].clone();
+        assert_eq!((answer.status, accepted), (200, Value::from(0)));
+        gateway.kill().await;
+        gateway = place.start().await;
+    }
+    // The same event may be told to both.
+    gateway
+        .accept(&twilio::error(&twilio::sid(1)).to("twilio"))
+        .await;
+    itoc360.opens_only(2).await;
+}
+
 /// The end of a workflow's run, as GitHub sends and signs it.
 fn run(number: u64, conclusion: &str, delivery: &str) -> Post {
     let body = format!(

@@ -9,7 +9,7 @@ use hyper::body::{Bytes, Incoming};
 use hyper::header::{EXPECT, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Request};
-use plugin_sdk::contract::{Answer, Proved, Rejection};
+use plugin_sdk::contract::{Answer, ProofIdentity, Proved, Rejection};
 use plugin_sdk::signature::View;
 use serde_json::value::RawValue;
 
@@ -53,6 +53,8 @@ pub struct Received {
     pub proved: bool,
     /// That proof.
     pub proof: Option<Proved>,
+    /// Its identity among the requests to all sources, where it has one.
+    pub among_all: Option<ProofIdentity>,
     /// Its sender, as the store keeps it.
     pub sender: Sender,
     /// The time since when the sender waits.
@@ -233,7 +235,10 @@ pub async fn receive(
         }
     };
     let sender = sender(source, client, token, proof.as_ref());
-    let proof = proof.map(|proven| proven.proved);
+    let (proof, among_all) = match proof {
+        Some(proven) => (Some(proven.proved), proven.among_all),
+        None => (None, None),
+    };
     // Compared already. From here on nothing that is kept, logged or handed on has it.
     let mask = &source.mask;
     let query = head.uri.query().map(|query| mask.clean_query(query));
@@ -254,6 +259,7 @@ pub async fn receive(
         method: head.method,
         proved: proved || proof.is_some(),
         proof,
+        among_all,
         sender,
         began,
         is_test: false,

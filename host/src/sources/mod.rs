@@ -20,8 +20,10 @@ use std::time::Duration;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use hyper::Method;
 use plugin_sdk::body::decode;
-use plugin_sdk::contract::{Answer, Content, Demand, Fetch, Proved, Purpose, Rejection};
-use plugin_sdk::signature::{Met, Verifier, View};
+use plugin_sdk::contract::{
+    Answer, Content, Demand, Fetch, ProofIdentity, Proved, Purpose, Rejection, Scheme,
+};
+use plugin_sdk::signature::{Met, Verifier, View, hmac_sha256};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio::sync::Semaphore;
@@ -74,14 +76,43 @@ pub struct Proven {
     pub proved: Proved,
     /// Its scheme, in words.
     pub by: String,
+    /// Its identity among the requests to all sources, where the source's name is in the signed text.
+    pub among_all: Option<ProofIdentity>,
 }
 
 impl Proven {
-    fn of(met: Met<'_>) -> Self {
+    /// `settings` are those that have the secret.
+    fn of(met: Met<'_>, settings: &Value) -> Self {
+        let secret = settings.pointer(&met.proved.secret).and_then(Value::as_str);
+        let identity = met
+            .proved
+            .proof
+            .as_ref()
+            .filter(|_| names_source(met.scheme));
+        // Sources with other secrets have other senders, whose requests repeat none of these.
+        let among_all = identity
+            .zip(secret)
+            .map(|(identity, secret)| ProofIdentity {
+                id: hmac_sha256(secret.as_bytes(), &[identity.id.as_bytes()]).hex(),
+                expires_at: identity.expires_at.clone(),
+            });
         Self {
             by: met.scheme.proof(),
             proved: met.proved,
+            among_all,
         }
+    }
+}
+
+/// Returns whether the name of the source is in the text that this scheme signs, as a part of the URL.
+fn names_source(scheme: &Scheme) -> bool {
+    match scheme {
+        Scheme::Twilio | Scheme::TwilioSharedKey => true,
+        Scheme::Signed(signed) => {
+            let mut parts = ["{url}", "{path}"].iter();
+            parts.any(|part| signed.over.contains(part))
+        }
+        _ => false,
     }
 }
 
@@ -240,7 +271,8 @@ impl Source {
             settings[&fetch.secret] = Value::from(key.unwrap_or_default());
         }
         let verifier = Verifier::new(&self.demands, &settings.to_string());
-        Ok(verifier.meet(request)?.map(Proven::of))
+        let met = verifier.meet(request)?;
+        Ok(met.map(|met| Proven::of(met, &settings)))
     }
 
     /// Checks the proof of a request's sender. `None` where only the plugin can tell.
@@ -248,7 +280,8 @@ impl Source {
     /// # Errors
     /// Why the sender is refused.
     pub fn verify(&self, request: &View<'_>) -> Result<Option<Proven>, Rejection> {
-        Ok(self.verifier.meet(request)?.map(Proven::of))
+        let met = self.verifier.meet(request)?;
+        Ok(met.map(|met| Proven::of(met, self.settings().value())))
     }
 
     /// Returns whether the head of a request proves its sender without the body.
