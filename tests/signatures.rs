@@ -164,12 +164,40 @@ async fn wrong_signature_is_logged_with_its_url_and_usual_causes() {
 #[tokio::test]
 async fn a_token_in_the_url_is_not_shown_where_the_signature_is_wrong() {
     let (_itoc360, _place, mut gateway) = start().await;
-    let post = twilio::unsigned("/in/twilio?token=canary-in-url", "Sid=NO1")
-        .header("X-Twilio-Signature", "nonsense");
+    let post = twilio::unsigned(
+        "/in/twilio?token=canary-in-url&api_key=in-the-log-1",
+        "Sid=NO1",
+    )
+    .header("X-Twilio-Signature", "nonsense");
     let answer = refused(&mut gateway, &post, 403).await;
     assert!(answer.body.contains("token=***"), "{}", answer.body);
-    let said = gateway.stop().await;
-    assert!(!answer.body.contains("canary-in-url") && !said.stderr.contains("canary-in-url"));
+    assert!(!answer.body.contains("canary-in-url"), "{}", answer.body);
+    // The sender is told the rest of what it wrote, and nobody else is.
+    let path = format!(
+        "/in/twilio?api_key=canary-1&x=1&sig=canary-2&y={}",
+        twilio::AUTH_TOKEN
+    );
+    let body = format!("Sid=NO1&auth={}", twilio::AUTH_TOKEN);
+    let post = twilio::unsigned(path, body)
+        .header("X-Twilio-Signature", "nonsense")
+        .header("Cf-Access-Jwt-Assertion", "canary-3");
+    let answer = gateway.post(&post).await;
+    let request = answer.json()["request"].as_str().unwrap().to_owned();
+    let mut said = Vec::new();
+    for path in ["", "/body"] {
+        let path = format!("/api/v1/events/{request}{path}");
+        let told = gateway.admin(hyper::Method::GET, &path).await;
+        assert_eq!(told.status, 200, "{}", told.body);
+        said.push(told.body);
+    }
+    assert!(said[0].contains("api_key=***&x=1&sig=***"), "{}", said[0]);
+    said.push(gateway.stop().await.stderr);
+    for text in said {
+        assert!(
+            !text.contains("canary") && !text.contains("in-the-log"),
+            "{text}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -39,6 +39,15 @@ pub fn is_credential(name: &str) -> bool {
                 .any(|segment| SEGMENTS.contains(&segment)))
 }
 
+/// Returns true if a header of this name tells who the user of a login proxy is, in a token that
+/// another service may take for the login.
+pub fn is_assertion(header: &str) -> bool {
+    let header = header.to_ascii_lowercase();
+    header
+        .split('-')
+        .any(|segment| ["assertion", "jwt", "oidc"].contains(&segment))
+}
+
 /// Returns true if the settings of a source name a header alone, as they do where an operator says
 /// in which header a sender shows its secret.
 pub fn is_named(header: &str, settings: &Value) -> bool {

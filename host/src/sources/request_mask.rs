@@ -1,11 +1,13 @@
 //! Requests as a person may see them: without the credentials that they carry.
 
+use std::borrow::Cow;
+
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 use super::Source;
 use crate::config;
-use crate::credential::{is_credential, is_named, texts};
+use crate::credential::{is_assertion, is_credential, is_named, texts};
 use crate::mask::{MASKED, Mask};
 use plugin_sdk::contract::Description;
 
@@ -54,11 +56,12 @@ impl RequestMask {
         let shown = headers.into_iter().map(|(name, value)| {
             let name = name.as_ref();
             let value = value.as_ref();
-            let is_secret = is_credential(name) || is_named(name, &self.settings);
+            let is_secret =
+                is_credential(name) || is_assertion(name) || is_named(name, &self.settings);
             let value = if is_secret {
                 HIDDEN.to_owned()
             } else {
-                self.text(&self.url(value))
+                self.url(value)
             };
             (name.to_owned(), value)
         });
@@ -67,22 +70,54 @@ impl RequestMask {
 
     /// Returns a URL, or a text that may hold one, without the parameters that are credentials.
     pub fn url(&self, url: &str) -> String {
-        let Some((path, query)) = url.split_once('?') else {
-            return self.text(url);
-        };
-        let is_secret = |name: &str| is_credential(&percent_decode_str(name).decode_utf8_lossy());
-        let pairs = query.split('&').map(|pair| match pair.split_once('=') {
-            Some((name, _)) if is_secret(name) => format!("{name}={MASKED}"),
-            _ => pair.to_owned(),
-        });
-        let pairs: Vec<_> = pairs.collect();
-        self.text(&format!("{path}?{}", pairs.join("&")))
+        let hidden = without_credentials(url);
+        self.secrets
+            .hide(hidden.as_deref().unwrap_or(url))
+            .into_owned()
     }
 
-    /// Returns a text without the source's secrets.
+    /// Returns a text without the source's secrets, and without the credentials in the URLs that stand
+    /// in it: a reason repeats the URL of its request.
     pub fn text(&self, text: &str) -> String {
-        self.secrets.hide(text).into_owned()
+        let words = text.split_inclusive(char::is_whitespace);
+        self.secrets
+            .hide(&words.map(word).collect::<String>())
+            .into_owned()
     }
+
+    /// Returns the beginning of a body without the source's secrets. What else a sender may have
+    /// written there has no place by which it is known.
+    pub fn body(&self, body: Vec<u8>) -> Vec<u8> {
+        match self.secrets.replace(&body, MASKED.as_bytes()) {
+            Some((hidden, _)) => hidden,
+            None => body,
+        }
+    }
+}
+
+/// Returns a word of a text without the parameters that are credentials, where it is a URL. A sign
+/// behind the URL belongs to the sentence.
+fn word(word: &str) -> Cow<'_, str> {
+    let url = word.trim_end_matches(|end: char| {
+        end.is_whitespace() || matches!(end, '.' | ',' | ';' | ':' | ')' | '"' | '\'')
+    });
+    match without_credentials(url) {
+        Some(hidden) => Cow::Owned(hidden + &word[url.len()..]),
+        None => Cow::Borrowed(word),
+    }
+}
+
+/// Returns a URL with the credentials among its parameters hidden; `None` where it has no
+/// parameters.
+fn without_credentials(url: &str) -> Option<String> {
+    let (path, query) = url.split_once('?')?;
+    let is_secret = |name: &str| is_credential(&percent_decode_str(name).decode_utf8_lossy());
+    let pairs = query.split('&').map(|pair| match pair.split_once('=') {
+        Some((name, _)) if is_secret(name) => format!("{name}={MASKED}"),
+        _ => pair.to_owned(),
+    });
+    let pairs: Vec<_> = pairs.collect();
+    Some(format!("{path}?{}", pairs.join("&")))
 }
 
 impl Source {
@@ -105,6 +140,8 @@ mod tests {
         let headers = mask.headers([
             ("x-twilio-signature", "abc"),
             ("x-mine", "abc"),
+            ("cf-access-jwt-assertion", "abc"),
+            ("x-amzn-oidc-data", "abc"),
             ("x-forwarded-uri", "/in/a?token=wrong&x=1"),
             ("x-note", "it is canary%2D5b1f"),
             ("content-type", "text/plain"),
@@ -113,6 +150,8 @@ mod tests {
         assert_eq!(
             values,
             [
+                HIDDEN,
+                HIDDEN,
                 HIDDEN,
                 HIDDEN,
                 "/in/a?token=***&x=1",
@@ -124,5 +163,12 @@ mod tests {
             mask.url("https://x.example/in/a?api_key=k&t%6fken=wrong&b=canary-5b1f"),
             "https://x.example/in/a?api_key=***&t%6fken=***&b=***"
         );
+        assert_eq!(
+            mask.text(
+                "it is not the one for https://x.example/in/a?api_key=k&x=1&sig=abc, with and\nwithout the port; ok?"
+            ),
+            "it is not the one for https://x.example/in/a?api_key=***&x=1&sig=***, with and\nwithout the port; ok?"
+        );
+        assert_eq!(mask.body(b"t=canary-5b1f&u=v".to_vec()), b"t=***&u=v");
     }
 }

@@ -498,7 +498,7 @@ pub async fn body(desk: &Desk, id: &str) -> Result<Answer, Problem> {
     };
     let is_whole = entry.trace.body_bytes == Some(body.len() as u64);
     Ok(download(
-        body,
+        desk.mask(&entry.trace.source).body(body),
         match is_whole {
             true => "attachment; filename=\"body\"",
             false => "attachment; filename=\"beginning-of-body\"",
