@@ -3,7 +3,8 @@
 //!
 //! The directory and all in it belong to the user that the gateway runs as, and nobody else may
 //! read or write them. The folder above may be read by everybody; one that everybody may write lets
-//! others put a directory of theirs in this place. At the start the gateway repairs the modes of
+//! others put a directory of theirs in this place. Where a link leads to the directory, the link's owner
+//! and the folder above its end are looked at as well. At the start the gateway repairs the modes of
 //! its own files; a file of another user is refused, because its owner can change it at any time.
 
 use std::fs::{Metadata, Permissions};
@@ -36,6 +37,8 @@ pub struct Exposed {
 enum Place {
     /// The folder above the data directory.
     Above,
+    /// A link in the place of the data directory.
+    Link,
     /// The data directory.
     DataDir,
     /// Anything in it.
@@ -49,10 +52,6 @@ enum Place {
 /// What the disk said.
 pub fn exposed(data_dir: &Path, user: u32) -> std::io::Result<Vec<Exposed>> {
     let mut found = Vec::new();
-    let above = data_dir
-        .parent()
-        .filter(|above| !above.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
     let mut look = |path: &Path, place| -> std::io::Result<bool> {
         // SQLite removes its log at any time.
         let unless_gone = |found: std::io::Result<Metadata>| match found {
@@ -60,13 +59,13 @@ pub fn exposed(data_dir: &Path, user: u32) -> std::io::Result<Vec<Exposed>> {
             found => found.map(Some),
         };
         let metadata = match place {
-            Place::Within => path.symlink_metadata(),
+            Place::Within | Place::Link => path.symlink_metadata(),
             Place::Above | Place::DataDir => path.metadata(),
         };
         let Some(metadata) = unless_gone(metadata)? else {
             return Ok(false);
         };
-        if !metadata.is_symlink() {
+        if !metadata.is_symlink() || place == Place::Link {
             found.extend(judge(path, place, &metadata, user));
             return Ok(metadata.is_dir());
         }
@@ -84,7 +83,14 @@ pub fn exposed(data_dir: &Path, user: u32) -> std::io::Result<Vec<Exposed>> {
         }));
         Ok(false)
     };
-    look(above, Place::Above)?;
+    for above in above(data_dir) {
+        look(&above, Place::Above)?;
+    }
+    // A slash at the end would lead into it.
+    let named: PathBuf = data_dir.components().collect();
+    if named.is_symlink() {
+        look(&named, Place::Link)?;
+    }
     if !look(data_dir, Place::DataDir)? {
         return Ok(found);
     }
@@ -98,6 +104,22 @@ pub fn exposed(data_dir: &Path, user: u32) -> std::io::Result<Vec<Exposed>> {
         }
     }
     Ok(found)
+}
+
+/// Returns the folder above the data directory, as its path names it. Where a link or `..` leads
+/// elsewhere, also the one above the place that it leads to.
+fn above(data_dir: &Path) -> Vec<PathBuf> {
+    let named = data_dir
+        .parent()
+        .filter(|above| !above.as_os_str().is_empty())
+        .unwrap_or(Path::new("."))
+        .to_owned();
+    let real = data_dir
+        .canonicalize()
+        .ok()
+        .and_then(|real| real.parent().map(Path::to_owned))
+        .filter(|real| !named.canonicalize().is_ok_and(|named| named == *real));
+    std::iter::once(named).chain(real).collect()
 }
 
 /// Repairs the modes of the data directory of the user that this process runs as.
@@ -150,8 +172,13 @@ fn judge(path: &Path, place: Place, metadata: &Metadata, user: u32) -> Option<Ex
             repair,
         })
     };
+    let is_trusted = [user, 0, UNMAPPED].contains(&owner);
+    if place == Place::Link {
+        let found = format!("is a link of user {owner}, who can let it lead to another folder");
+        return (!is_trusted).then(|| exposed(found, None)).flatten();
+    }
     if place == Place::Above {
-        if ![user, 0, UNMAPPED].contains(&owner) {
+        if !is_trusted {
             return exposed(
                 format!(
                     "belongs to user {owner}, who can put another folder in the place of data_dir"
@@ -246,6 +273,62 @@ mod tests {
         set(&outside, 0o600);
         std::os::unix::fs::symlink("nowhere", data.join("other")).unwrap();
         repair(&data).unwrap();
+    }
+
+    #[test]
+    fn folder_above_the_end_of_a_link_is_looked_at() {
+        let folder = tempfile::tempdir().unwrap();
+        let real = folder.path().join("open");
+        let data = real.join("data");
+        std::fs::create_dir_all(&data).unwrap();
+        set(&data, 0o700);
+        set(&real, 0o777);
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(&data, &link).unwrap();
+        std::fs::create_dir(data.join("cache")).unwrap();
+        set(&data.join("cache"), 0o700);
+        for path in [link.clone(), data.join("cache").join("..")] {
+            let found = exposed(&path, user()).unwrap();
+            let [exposed] = &*found else {
+                panic!("{}: {found:?}", path.display());
+            };
+            assert_eq!(exposed.path, real.canonicalize().unwrap());
+        }
+        repair(&link).unwrap();
+        assert_eq!(mode(&real), 0o775);
+    }
+
+    #[test]
+    fn link_of_another_user_is_refused_as_data_directory() {
+        use std::os::unix::fs::{chown, lchown, symlink};
+
+        const OTHER: u32 = 12345;
+        if user() != 0 {
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let victim = folder.path().join("victim");
+        std::fs::create_dir(&victim).unwrap();
+        set(&victim, 0o755);
+        let everybodys = folder.path().join("tmp");
+        std::fs::create_dir(&everybodys).unwrap();
+        set(&everybodys, 0o1777);
+        let link = everybodys.join("data");
+        symlink(&victim, &link).unwrap();
+        lchown(&link, Some(OTHER), Some(OTHER)).unwrap();
+        for named in [link.clone(), link.join("")] {
+            let refused = repair(&named).unwrap_err().to_string();
+            assert!(
+                refused.contains(&format!("is a link of user {OTHER}")),
+                "{refused}"
+            );
+        }
+        assert_eq!(mode(&victim), 0o755, "what it leads to is left alone");
+        // Its owner may be root, as below /var/lib/private.
+        chown(&victim, Some(OTHER), Some(OTHER)).unwrap();
+        set(&victim, 0o700);
+        lchown(&link, Some(0), Some(0)).unwrap();
+        assert_eq!(exposed(&link, OTHER).unwrap(), []);
     }
 
     #[test]
