@@ -181,6 +181,10 @@ pub(in crate::config) fn secret_url(value: &Value<'_>) -> Option<Secret> {
     let url = secret.expose().parse::<Uri>().ok();
     let usable = url
         .filter(|url| matches!(url.scheme_str(), Some("https" | "http")) && url.host().is_some());
+    if usable.as_ref().is_some_and(in_the_clear) {
+        let help = "it may be a credential, and can be read on the way with all that is sent there; write https";
+        value.warning(format!("{} is plain http", value.label), help);
+    }
     if usable.is_none() || secret.expose().contains(['#', '@']) {
         let found = format!("{} is no URL that can be posted to", value.label);
         value.problem(

@@ -397,7 +397,8 @@ fn what_is_allowed_and_unwise_is_a_warning() {
     )
     .replace("https://api.itoc360.app", "http://api.itoc360.app")
     .replace("{ env = \"TWILIO_AUTH_TOKEN\" }", "\"$AUTH_TOKEN\"")
-        + "[destinations.idle]\nkind = \"itoc360\"\ntoken = { env = \"IDLE_TOKEN\" }\n";
+        + "[destinations.idle]\nkind = \"itoc360\"\ntoken = { env = \"IDLE_TOKEN\" }\n\
+           [destinations.chat]\nkind = \"slack\"\nurl = \"http://hooks.acme.net/services/T1\"\n";
     let said = printed(&good(&text).warnings);
     assert_eq!(
         said,
@@ -410,6 +411,9 @@ fn what_is_allowed_and_unwise_is_a_warning() {
             "32:14: auth_token in [sources.twilio-prod.settings] is the text \"$AUTH_TOKEN\", and nothing replaces it; \
              write { env = \"AUTH_TOKEN\" }",
             "37:1: no source sends to [destinations.idle]; write destination = \"idle\" in a source",
+            "40:1: no source sends to [destinations.chat]; write destination = \"chat\" in a source",
+            "42:7: url in [destinations.chat] is plain http; it may be a credential, and can be read on the way with all \
+             that is sent there; write https",
         ]
     );
 }
