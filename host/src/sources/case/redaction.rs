@@ -150,6 +150,7 @@ impl Redaction {
                     if in_body(&name) {
                         self.learn(&value);
                     }
+                    self.learn_urls(&value);
                     // Twilio, for one, sends JSON in a field.
                     if let Ok(value) = serde_json::from_str::<Value>(&value) {
                         self.learn_json(&value);
@@ -213,12 +214,40 @@ impl Redaction {
                             self.learn_header("authorization", text)
                         }
                         Value::String(text) if in_body(name) => self.learn(text),
+                        Value::Array(list) if in_body(name) => {
+                            let texts = list.iter().filter_map(Value::as_str);
+                            texts.for_each(|text| self.learn(text));
+                            self.learn_json(value);
+                        }
                         _ => self.learn_json(value),
                     }
                 }
             }
             Value::Array(list) => list.iter().for_each(|value| self.learn_json(value)),
+            Value::String(text) => self.learn_urls(text),
             _ => {}
+        }
+    }
+
+    /// Learns the passwords and the credentials among the parameters of URLs in a text of a body, such
+    /// as a link that lets in whoever has it.
+    fn learn_urls(&mut self, text: &str) {
+        let is_outside = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>' | '#');
+        for url in text.split(is_outside) {
+            let Some((_, rest)) = url.split_once("://") else {
+                continue;
+            };
+            let (authority, _) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+            let user = authority.rsplit_once('@').map(|(user, _)| user);
+            if let Some((_, password)) = user.and_then(|user| user.split_once(':')) {
+                self.learn(password);
+            }
+            let query = rest.split_once('?').map_or("", |(_, query)| query);
+            for (name, value) in Form::parse(query.as_bytes()).fields() {
+                if is_credential(&String::from_utf8_lossy(name)) {
+                    self.learn(&String::from_utf8_lossy(value));
+                }
+            }
         }
     }
 
@@ -441,6 +470,33 @@ mod tests {
         assert_eq!(redaction.left_out, of_proxies);
         let kept = redaction.headers(headers(), &no_settings(), &["X-Custom".to_owned()]);
         assert_eq!(kept, [("x-custom".to_owned(), "x".to_owned())]);
+    }
+
+    #[test]
+    fn credential_in_a_list_or_a_link_is_hidden() {
+        let body = r#"{"tokens": 1, "token": ["list-secret-1", {"password": "list-secret-2"}], "text": "see https://u:link-secret-3@a.example/x?id=12345678&access_token=link-secret-4#top or <https://b.example?X-Amz-Signature=link-secret-5>"}"#;
+        let mut redaction = Redaction::default();
+        redaction.learn_request(
+            "https://a.example/in/x",
+            &[],
+            body.as_bytes(),
+            &no_settings(),
+        );
+        let left = String::from_utf8(redaction.body(body.as_bytes())).unwrap();
+        assert!(
+            !left.contains("-secret-") && left.contains("12345678"),
+            "{left}"
+        );
+        let mut redaction = Redaction::default();
+        let form = "text=https%3A%2F%2Fa.example%2F%3Fapi_key%3Dlink-secret-6";
+        redaction.learn_request(
+            "https://a.example/in/x",
+            &[],
+            form.as_bytes(),
+            &no_settings(),
+        );
+        let left = String::from_utf8(redaction.body(form.as_bytes())).unwrap();
+        assert!(!left.contains("-secret-"), "{left}");
     }
 
     #[test]
