@@ -5,7 +5,7 @@
 use plugin_sdk::signature::hmac_sha256;
 use serde_json::Value;
 
-use crate::harness::{Itoc360, Post, Setup, twilio};
+use crate::harness::{Itoc360, Post, Setup, twilio, until};
 
 const SECRET: &str = "canary-of-a-recording-5d1c";
 
@@ -85,6 +85,50 @@ async fn recording_of_a_longer_name_opens_nothing_at_a_shorter() {
         .accept(&twilio::error(&twilio::sid(1)).to("twilio"))
         .await;
     itoc360.opens_only(2).await;
+}
+
+#[tokio::test]
+async fn recut_recording_of_a_replayed_failure_opens_nothing() {
+    let itoc360 = Itoc360::alertmanager().await;
+    let lines = "plugin = \"twilio-errors\"\nsettings.auth_token = { env = \"TWILIO_AUTH_TOKEN\" }\nlimits.output = \"1KiB\"";
+    let setup = Setup::new(&itoc360).source("small", lines);
+    let (place, gateway) = setup.start().await;
+    let more: serde_json::Map<_, _> = (0..100)
+        .map(|number| {
+            (
+                format!("Field{number}"),
+                Value::from("more than it may answer"),
+            )
+        })
+        .collect();
+    let payload = serde_json::json!({ "error_code": "11200", "more_info": more }).to_string();
+    let recorded = twilio::error(&twilio::sid(1))
+        .with("Payload", &payload)
+        .to("small");
+    let answer = gateway.post(&recorded).await;
+    assert_eq!(answer.status, 202, "{}", answer.body);
+    let failed = answer.json()["request"].as_str().unwrap().to_owned();
+    gateway.stop().await;
+    let config = std::fs::read_to_string(place.config()).unwrap();
+    place.write("gateway.toml", config.replace("\"1KiB\"", "\"1MiB\""));
+    let gateway = place.start().await;
+    let replayed = place.run(&["events", "replay", &failed]).await;
+    assert_eq!(replayed.code, Some(0), "{replayed:?}");
+    until("it is read", async || {
+        let event = place.event(&failed).await;
+        (event["state"] == "read").then_some(())
+    })
+    .await;
+    let fields = form_urlencoded::parse(&recorded.body);
+    let text: String = fields.flat_map(|(name, value)| [name, value]).collect();
+    let mut random = fastrand::Rng::with_seed(0x5eed);
+    for _ in 0..10 {
+        let cut = recut(&text, &mut random);
+        let post = recorded.clone().body(cut.as_str());
+        let answer = gateway.post(&post).await;
+        let accepted = answer.json()["accepted"].clone();
+        assert_eq!((answer.status, accepted), (200, Value::from(0)), "{cut}");
+    }
 }
 
 /// The end of a workflow's run, as GitHub sends and signs it.

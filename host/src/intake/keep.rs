@@ -37,10 +37,7 @@ impl Intake {
         proof: Option<ProofIdentity>,
     ) -> Ending {
         let source = &entrance.source;
-        let mut proofs = match received.among_all.take() {
-            Some(among_all) => proofs(EVERY_SOURCE, Some(among_all)),
-            None => proofs(&source.name, proof),
-        };
+        let mut proofs = proofs(&source.name, received.among_all.take(), proof);
         let priorities: Vec<_> = alerts.iter().map(|alert| alert.priority).collect();
         let at = crate::clock::rfc3339(received.at_ms);
         let prepared = if received.is_test {
@@ -192,8 +189,16 @@ impl Intake {
 const EVERY_SOURCE: &str = "";
 
 /// The proof of a request as the store remembers it, so that a recorded request opens and closes
-/// nothing.
-pub(super) fn proofs(source: &str, proof: Option<ProofIdentity>) -> Proofs {
+/// nothing. `among_all` is its identity among the requests to all sources, where it has one.
+pub(super) fn proofs(
+    source: &str,
+    among_all: Option<ProofIdentity>,
+    proof: Option<ProofIdentity>,
+) -> Proofs {
+    let (source, proof) = match among_all {
+        Some(among_all) => (EVERY_SOURCE, Some(among_all)),
+        None => (source, proof),
+    };
     let Some(ProofIdentity { id, expires_at }) = proof else {
         return Proofs::default();
     };

@@ -7,6 +7,7 @@ use std::time::Duration;
 use plugin_sdk::contract::Answer;
 use tokio_util::sync::CancellationToken;
 
+use super::keep::proofs;
 use super::{Entrance, Intake, prepare};
 use crate::clock::wall_ms;
 use crate::policy::Mutes;
@@ -191,7 +192,11 @@ fn request(history: &History, seq: i64) -> Result<Option<RequestRecord>, StoreEr
 /// What the plugin makes of it now; nothing where too much else waits for it. That it fails again
 /// is told by the log alone: the alert that told it first is open still.
 async fn read(entrance: &Entrance, request: &RequestRecord, mutes: &Mutes) -> Option<Reading> {
-    let answer = entrance.source.read_stored(request).await;
+    let source = &entrance.source;
+    let (answer, proven) = match source.read_proved(request).await {
+        Ok((answer, proven)) => (Ok(answer), proven),
+        Err(error) => (Err(error), None),
+    };
     Some(match answer {
         Ok(Answer::Alerts(alerts)) => prepare::prepare(
             entrance,
@@ -202,7 +207,16 @@ async fn read(entrance: &Entrance, request: &RequestRecord, mutes: &Mutes) -> Op
         )
         .map_or_else(
             |reason| Reading::Failed(reason.into()),
-            |prepared| Reading::alerts(prepared.alerts),
+            |prepared| {
+                let (proved, among_all) = match proven {
+                    Some(proven) => (proven.proved.proof, proven.among_all),
+                    None => (None, None),
+                };
+                Reading::Alerts {
+                    alerts: prepared.alerts,
+                    proofs: proofs(&source.name, among_all, proved.or(alerts.proof)),
+                }
+            },
         ),
         Ok(Answer::Ignored { reason }) => Reading::Ignored(entrance.said(&reason)),
         Ok(Answer::Rejected(rejection)) => Reading::Rejected(entrance.said(&rejection.reason)),

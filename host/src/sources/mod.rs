@@ -74,7 +74,7 @@ pub struct Source {
 pub struct Proven {
     /// The proof, as the plugin reads it.
     pub proved: Proved,
-    /// Its scheme, in words.
+    /// Its scheme, in words; empty where it was checked before.
     pub by: String,
     /// Its identity among the requests to all sources, where the source's name is in the signed text.
     pub among_all: Option<ProofIdentity>,
@@ -100,6 +100,15 @@ impl Proven {
             by: met.scheme.proof(),
             proved: met.proved,
             among_all,
+        }
+    }
+
+    /// A proof that was checked when its request came in, and whose identity is not known.
+    fn checked_before(proved: Proved) -> Self {
+        Self {
+            proved,
+            by: String::new(),
+            among_all: None,
         }
     }
 }
