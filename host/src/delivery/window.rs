@@ -23,9 +23,9 @@ use crate::clock::Clock;
 use crate::store::{Due, DueReader, Handover, Offer, READ_BYTES, Store, StoreError, Unreadable};
 
 /// The number of alerts that are read at once, unless they come to [`READ_BYTES`] before.
-const READ: usize = 256;
+const READ: usize = 1024;
 /// The window is filled up when fewer than this wait in it,
-const LOW: usize = 128;
+const LOW: usize = READ / 2;
 /// and they have no more bytes than this.
 const LOW_BYTES: usize = READ_BYTES / 2;
 /// The shortest time between two looks of a full window for later arrivals: much less than an

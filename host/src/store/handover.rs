@@ -18,8 +18,8 @@ use crate::alert::Alert;
 /// is read is in memory.
 pub const READ_BYTES: usize = 8 * 1024 * 1024;
 
-/// The number of deliveries that are offered at once, and their bytes: as many as are read at once,
-/// and half of what may wait for a destination.
+/// The number of deliveries that are offered at once, and their bytes: half of what may wait for a
+/// destination.
 const MOST: usize = 256;
 const MOST_BYTES: usize = READ_BYTES / 2;
 

@@ -398,7 +398,7 @@ impl<T, P: Params, I: Iterator<Item = P>, F: FnMut(Row<'_>) -> rusqlite::Result<
         if self.ahead.is_empty() {
             let next = self.left.by_ref().take(AHEAD).map(values);
             match next.collect::<Result<Vec<_>, _>>() {
-                Ok(next) => self.ahead.extend(link.query_each(sql, &next)),
+                Ok(next) => self.ahead.extend(link.query_each(sql, next)),
                 Err(error) => return Some(Err(error)),
             }
         }

@@ -96,17 +96,7 @@ pub fn takes_many(sql: &str) -> bool {
 /// Makes a statement that [takes many](takes_many) values, and was translated, one whose parameters
 /// are arrays of them. `types` are those of single ones.
 pub fn many(sql: &str, types: &[Type]) -> String {
-    let places = 1..=types.len();
-    let arrays = types.iter().zip(places.clone());
-    let arrays: Vec<_> = arrays
-        .map(|(of, place)| format!("${place}::{}[]", of.name()))
-        .collect();
-    let names: Vec<_> = places.map(|place| format!("p{place}")).collect();
-    let from = format!(
-        "unnest({}) AS given({})",
-        arrays.join(", "),
-        names.join(", ")
-    );
+    let from = format!("unnest({}) AS given({})", arrays(types), places(types));
     let named = named(sql);
     if let Some((begin, rest)) = named.split_once(" VALUES (") {
         let end = closing(rest);
@@ -121,6 +111,32 @@ pub fn many(sql: &str, types: &[Type]) -> String {
     };
     let (begin, tail) = named.rsplit_once(" WHERE ").unwrap_or((&named, "true"));
     format!("{begin} {word} {from} WHERE {tail}")
+}
+
+/// Makes a question, which was translated, one whose parameters are arrays of its values, and whose
+/// rows begin with the place of their values in these, from 1. `types` are those of single ones.
+pub fn each(sql: &str, types: &[Type]) -> String {
+    format!(
+        "SELECT given.place, one.* FROM unnest({}) WITH ORDINALITY AS given({}, place) CROSS JOIN LATERAL ({}) AS one",
+        arrays(types),
+        places(types),
+        named(sql)
+    )
+}
+
+/// Returns parameters that are arrays of these types.
+fn arrays(types: &[Type]) -> String {
+    let arrays = types.iter().zip(1..);
+    let arrays: Vec<_> = arrays
+        .map(|(of, place)| format!("${place}::{}[]", of.name()))
+        .collect();
+    arrays.join(", ")
+}
+
+/// Returns the columns of rows that are given by as many arrays.
+fn places(types: &[Type]) -> String {
+    let places: Vec<_> = (1..=types.len()).map(|place| format!("p{place}")).collect();
+    places.join(", ")
 }
 
 /// Returns a statement whose parameters are columns of the given rows.
@@ -235,6 +251,16 @@ mod tests {
             assert_eq!(translate(sqlite), postgresql);
         }
     }
+    #[test]
+    fn question_for_one_row_becomes_one_for_many() {
+        let types = [Type::INT8, Type::TEXT];
+        assert_eq!(
+            each("SELECT a FROM b WHERE c = $1 AND d = $2", &types),
+            "SELECT given.place, one.* FROM unnest($1::int8[], $2::text[]) WITH ORDINALITY AS given(p1, p2, place) \
+             CROSS JOIN LATERAL (SELECT a FROM b WHERE c = given.p1 AND d = given.p2) AS one"
+        );
+    }
+
     #[test]
     fn statement_for_one_row_becomes_one_for_many() {
         let cases = [

@@ -20,6 +20,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::Runtime;
 use tokio::task::AbortHandle;
 use tokio_postgres::error::{DbError, SqlState};
+use tokio_postgres::types::ToSql;
 use tokio_postgres::{AsyncMessage, Client, NoTls, SimpleQueryMessage};
 
 use super::address::{Address, CONNECT};
@@ -345,47 +346,73 @@ impl Link {
     /// # Errors
     /// The database's.
     pub fn query(&self, sql: &str, values: &[Value]) -> Result<Vec<Cells>, StoreError> {
-        let rows: Vec<_> = self.ask(sql, &[values])?.into_iter().flatten().collect();
+        self.send_gathered()?;
+        let statement = self.statement(sql)?;
+        let params: Vec<_> = values.iter().map(Param).collect();
+        let params: Vec<_> = params.iter().map(|one| one as _).collect();
+        let rows = self.asked(&statement, &params)?;
         if sql.contains("RETURNING") {
             self.changes.set(self.changes.get() + rows.len() as u64);
         }
         cells(rows)
     }
 
-    /// Runs a statement of SQLite's dialect with each of these values, all on one way to the
-    /// database and back. Returns the rows of each, or the reason why there are none.
+    /// Asks a question of SQLite's dialect with each of these values, all of them at once. Returns
+    /// the rows of each, or the reason why there are none.
     pub fn query_each(
         &self,
         sql: &str,
-        each: &[Vec<Value>],
+        each: Vec<Vec<Value>>,
     ) -> Vec<Result<Vec<Cells>, StoreError>> {
-        match self.ask(sql, each) {
-            Ok(answers) => answers.into_iter().map(cells).collect(),
-            Err(error) => vec![Err(error); each.len()],
+        let count = each.len();
+        let rows = match self.ask_each(sql, each) {
+            Ok(rows) => rows,
+            Err(error) => return vec![Err(error); count],
+        };
+        let mut answers = vec![Ok(Vec::new()); count];
+        for row in rows {
+            let place = row
+                .try_get(0)
+                .ok()
+                .and_then(|place: i64| usize::try_from(place - 1).ok());
+            let Some(answer) = place.and_then(|place| answers.get_mut(place)) else {
+                continue;
+            };
+            match (cells_from(1, &row), &mut *answer) {
+                (Ok(cells), Ok(rows)) => rows.push(cells),
+                (Err(error), Ok(_)) => *answer = Err(error),
+                (_, Err(_)) => {}
+            }
         }
+        answers
     }
 
-    /// Runs a statement of SQLite's dialect with each of these values. Returns the rows of each.
-    fn ask(
+    /// Asks a question of SQLite's dialect with each of these values. Each row begins with the place
+    /// of its values, from 1.
+    fn ask_each(
         &self,
         sql: &str,
-        each: &[impl AsRef<[Value]>],
-    ) -> Result<Vec<Vec<tokio_postgres::Row>>, StoreError> {
+        each: Vec<Vec<Value>>,
+    ) -> Result<Vec<tokio_postgres::Row>, StoreError> {
         self.send_gathered()?;
-        let statement = self.statement(sql)?;
-        let asked = self.with(|live, within| {
-            let sent = each.iter().map(|values| {
-                let values = values.as_ref();
-                let client = &live.client;
-                let statement = &statement;
-                Sent::send(async move {
-                    let params: Vec<Param<'_>> = values.iter().map(Param).collect();
-                    let params: Vec<_> = params.iter().map(|one| one as _).collect();
-                    client.query(statement, &params).await
-                })
-            });
-            Ok(self.wait(answers(sent.collect()), within))
+        let one = self.statement(sql)?;
+        let all = self.prepared(&format!("each: {sql}"), || {
+            dialect::each(&translate(sql), one.params())
         })?;
+        let columns = columns(each);
+        let columns: Vec<_> = columns.iter().map(|column| Column(column)).collect();
+        let params: Vec<_> = columns.iter().map(|column| column as _).collect();
+        self.asked(&all, &params)
+    }
+
+    /// Runs a prepared statement. Returns the rows.
+    fn asked(
+        &self,
+        statement: &tokio_postgres::Statement,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<tokio_postgres::Row>, StoreError> {
+        let asked =
+            self.with(|live, within| Ok(self.wait(live.client.query(statement, params), within)))?;
         self.answered(asked)
     }
 
@@ -568,12 +595,14 @@ impl Link {
 
 /// Returns the values of rows.
 fn cells(rows: Vec<tokio_postgres::Row>) -> Result<Vec<Cells>, StoreError> {
-    let read = |row: tokio_postgres::Row| {
-        let values = (0..row.len()).map(|index| row.try_get(index).map(|Cell(value)| value));
-        values.collect::<Result<Vec<_>, _>>()
-    };
-    let rows = rows.into_iter().map(read).collect::<Result<_, _>>();
-    rows.map_err(|error| StoreError::Row(why(&error)))
+    rows.iter().map(|row| cells_from(0, row)).collect()
+}
+
+/// Returns the values of a row from a column on.
+fn cells_from(first: usize, row: &tokio_postgres::Row) -> Result<Cells, StoreError> {
+    let values = (first..row.len()).map(|index| row.try_get(index).map(|Cell(value)| value));
+    let values = values.collect::<Result<_, _>>();
+    values.map_err(|error| StoreError::Row(why(&error)))
 }
 
 /// Returns the values of rows by their places.
