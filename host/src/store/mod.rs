@@ -162,7 +162,7 @@ mod wake;
 mod writer;
 
 #[cfg(test)]
-mod tests;
+pub mod tests;
 
 use std::path::{Path, PathBuf};
 
@@ -205,6 +205,8 @@ pub use shared::{
 };
 pub use snapshot::{Seen, Snapshot};
 pub use spool::{Amount, Spool, SpoolError, is_there as has_spool, spooled};
+#[cfg(test)]
+pub use sql::Connection;
 pub use tables::VERSION as SCHEMA_VERSION;
 pub use totals::Totals;
 pub use writer::Trouble;

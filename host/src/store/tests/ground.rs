@@ -7,7 +7,10 @@ use tempfile::TempDir;
 use test_postgres::{Database, Server};
 
 use crate::config::{Postgres, Replication, SPOOL_SIZE, Secret, StoreKind};
-use crate::store::Location;
+use crate::store::{Connection, Location};
+
+/// As long as a busy machine may keep a gateway from its lease. A test waits for no lease's end.
+const LEASE: Duration = Duration::from_secs(60);
 
 /// A place for the store of a test.
 #[derive(Debug)]
@@ -45,7 +48,7 @@ impl Ground {
         let store = StoreKind::Postgres(Postgres {
             url: Secret::new(database.url()),
             node: "gw-a".to_owned(),
-            lease: Duration::from_secs(2),
+            lease: LEASE,
             quarantine: Duration::from_secs(120),
             replication: Replication::Storage,
             spool: false,
@@ -54,10 +57,22 @@ impl Ground {
         Location::new(self.dir.path(), &store, String::new()).unwrap()
     }
 
-    /// Has a gateway on a database write nothing more, as if it had been killed.
-    pub fn fence(&self) {
-        if let Some(database) = &self.database {
-            database.sql("UPDATE gateways SET instance = ''; UPDATE leases SET instance = ''");
+    /// Returns a connection that reads what the open store has.
+    pub fn reads(&self) -> Connection {
+        self.location().reads().unwrap()
+    }
+
+    /// Has a gateway on a database write nothing more, as if it had been killed. What it is
+    /// committing comes before.
+    pub fn fence(&self, by: &Connection) {
+        if self.database.is_none() {
+            return;
         }
+        let transaction = by.write().unwrap();
+        for table in ["gateways", "leases"] {
+            let sql = format!("UPDATE {table} SET instance = ''");
+            transaction.execute(&sql, []).unwrap();
+        }
+        transaction.commit().unwrap();
     }
 }

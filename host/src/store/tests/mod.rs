@@ -122,7 +122,7 @@ impl Bench {
     async fn crash(self) -> Self {
         let dir = tempfile::tempdir().unwrap();
         if self.ground.database.is_some() {
-            self.ground.fence();
+            self.ground.fence(&self.ground.reads());
         } else {
             for name in [FILE.to_owned(), format!("{FILE}-wal")] {
                 let from = self.ground.dir.path().join(&name);
