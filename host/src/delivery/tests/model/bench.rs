@@ -6,11 +6,10 @@
 )]
 
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hyper::body::Bytes;
 use plugin_sdk::contract::{self, Priority, Status};
-use rusqlite::Connection;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -22,19 +21,24 @@ use crate::delivery::Delivery;
 use crate::delivery::tests::wire::{self, Speaks, Stream};
 use crate::health::Health;
 use crate::metrics::Metrics;
+use crate::store::tests::ground::Ground;
 use crate::store::{
-    self, Appended, Bounds, Closing, Entry, Job, JobKind, JobTarget, NewAlert, NewRequest,
-    PluginRecord, Reading, Reread, Stage, Store, Sweep,
+    self, Appended, Bounds, Closing, Connection, Entry, Job, JobKind, JobTarget, NewAlert,
+    NewRequest, PluginRecord, Reading, Reread, Stage, Store, Sweep,
 };
 use itoc360_double::{Double, Setup};
 
 /// The real time the disk may take to catch up.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
+/// The real time that a crash waits for a request to ITOC360 that may be on its way: enough for a
+/// database to be read.
+const ARRIVAL: Duration = Duration::from_millis(20);
+
 /// A gateway's store and delivery, an ITOC360, and the model of both.
 pub struct Bench {
     model: Arc<Mutex<Model>>,
-    folder: tempfile::TempDir,
+    ground: Ground,
     itoc360: Arc<Double>,
     life: Option<Life>,
 }
@@ -50,7 +54,7 @@ struct Life {
 }
 
 impl Bench {
-    pub async fn new() -> Self {
+    pub async fn on(ground: Ground) -> Self {
         let model = Arc::<Mutex<Model>>::default();
         let itoc360 = Arc::new(Double::unbound(Setup::default()));
         let asked = Arc::clone(&model);
@@ -65,7 +69,7 @@ impl Bench {
         });
         let mut bench = Self {
             model,
-            folder: tempfile::tempdir().unwrap(),
+            ground,
             itoc360,
             life: None,
         };
@@ -74,13 +78,18 @@ impl Bench {
     }
 
     async fn start(&mut self, clock: Clock) {
-        self.model().clock = Some(clock);
+        {
+            let mut model = self.model();
+            (model.clock, model.arrived) = (Some(clock), 0);
+        }
         let options = store::Options {
             sync: false,
             clock: Some(clock),
             ..store::Options::default()
         };
-        let (store, closing) = Store::open(self.folder.path(), &options, Metrics::new()).unwrap();
+        let (store, closing) =
+            Store::open(self.ground.location(), &options, Metrics::new()).unwrap();
+        store.leads().held().await;
         let conversations = Arc::<Mutex<JoinSet<()>>>::default();
         let itoc360 = Arc::clone(&self.itoc360);
         let speaking = Arc::clone(&conversations);
@@ -94,7 +103,7 @@ impl Bench {
         let metrics = Metrics::new();
         let delivery =
             Delivery::new("itoc360".into(), client, 4, store.clone(), health, metrics).unwrap();
-        let disk = Connection::open(store::file(self.folder.path())).unwrap();
+        let disk = self.ground.reads();
         let delivering = tokio::spawn(delivery.run(stop.clone()));
         self.life = Some(Life {
             store,
@@ -130,10 +139,15 @@ impl Bench {
         );
         // What was on its way does not outlive its sender here; the simulated network has that.
         life.conversations.lock().unwrap().abort_all();
+        self.ground.fence(&life.disk);
+        let fenced = self.ground.database.as_ref().map(|_| rows(&life.disk));
         let clock = life.store.clock();
         drop(life.store);
         life.closing.close().await;
         let rows = rows(&life.disk);
+        if let Some(fenced) = fenced {
+            assert_eq!(rows, fenced, "it wrote although it was fenced");
+        }
         self.model().crashed(&rows);
         clock
     }
@@ -164,7 +178,7 @@ impl Bench {
     /// Asks for a replay as `events replay` does, and returns it as the gateway finds it.
     fn ask(&self, store: &Store, target: JobTarget) -> Job {
         store::ask_for(
-            self.folder.path(),
+            self.ground.location(),
             &JobKind::Replay,
             &[target],
             &Entry {
@@ -205,7 +219,19 @@ impl Bench {
             }
             Action::Answers(answers) => self.model().answers = answers.into(),
             Action::Wait(seconds) => tokio::time::advance(Duration::from_secs(seconds)).await,
-            Action::Crash { turns, hours } => {
+            Action::Crash {
+                seconds,
+                turns,
+                hours,
+            } => {
+                if seconds != 0 {
+                    self.catches_up().await;
+                    tokio::time::advance(Duration::from_secs(seconds)).await;
+                }
+                let deadline = Instant::now() + ARRIVAL;
+                while self.model().arrived == 0 && Instant::now() < deadline {
+                    turn(1).await;
+                }
                 turn(turns).await;
                 let clock = self.crash().await;
                 if hours != 0 {
@@ -281,17 +307,18 @@ impl Bench {
     /// should have.
     pub async fn catches_up(&self) {
         let life = self.life();
-        let deadline = std::time::Instant::now() + PATIENCE;
+        let deadline = Instant::now() + PATIENCE;
         loop {
             turn(1).await;
             assert!(!life.delivering.is_finished(), "delivery ended");
             let rows = rows(&life.disk);
-            let model = self.model();
+            let mut model = self.model();
             if rows == model.rows() && self.itoc360.opened() == model.opened {
+                model.arrived = 0;
                 return;
             }
             assert!(
-                std::time::Instant::now() < deadline,
+                Instant::now() < deadline,
                 "{rows:#?} is on the disk instead of {model:#?}"
             );
         }
@@ -343,7 +370,9 @@ fn reading(events: &[(u8, u8)]) -> Reading {
 fn rows(disk: &Connection) -> Rows {
     let mut alerts = disk
         .prepare_cached(
-            "SELECT a.id, a.event_id, iif(q.id, 'pending', iif(d.id, 'dead', 'delivered')), q.attempts, q.due_at IS NOT NULL,
+            "SELECT a.id, a.event_id,
+                    CASE WHEN q.id IS NOT NULL THEN 'pending' WHEN d.id IS NOT NULL THEN 'dead' ELSE 'delivered' END,
+                    q.attempts, q.due_at IS NOT NULL,
                     (SELECT count(*) FROM attempts WHERE delivery = a.id * 16)
              FROM alerts a LEFT JOIN queue q ON q.id = a.id * 16 LEFT JOIN dead d ON d.id = a.id * 16",
         )

@@ -18,6 +18,8 @@ use proptest::prelude::*;
 use bench::{Bench, PATIENCE, turn};
 use plain::Answer;
 
+use crate::store::tests::ground::Ground;
+
 /// The turns that all tasks get before it is taken for granted that the next request is not on its
 /// way.
 const TURNS: usize = 200;
@@ -34,8 +36,13 @@ enum Action {
     Answers(Vec<Answer>),
     /// Seconds pass.
     Wait(u64),
-    /// The process dies after so many turns; the machine's clock is then set by so many hours.
-    Crash { turns: usize, hours: i64 },
+    /// Seconds pass, and the process dies so many turns after the next request to ITOC360, if one
+    /// comes; the machine's clock is then set by so many hours.
+    Crash {
+        seconds: u64,
+        turns: usize,
+        hours: i64,
+    },
     /// The gateway stops in order, and starts again.
     Restart,
     /// Dead letters are sent again.
@@ -44,11 +51,15 @@ enum Action {
     Retain,
 }
 
-async fn compare(actions: Vec<Action>) {
-    let mut bench = Bench::new().await;
-    for action in actions {
+async fn compare(ground: Ground, actions: Vec<Action>) {
+    let mut bench = Bench::on(ground).await;
+    let mut actions = actions.into_iter().peekable();
+    while let Some(action) = actions.next() {
         bench.act(action).await;
-        bench.catches_up().await;
+        // A crash finds the step before it unfinished.
+        if !matches!(actions.peek(), Some(Action::Crash { .. })) {
+            bench.catches_up().await;
+        }
     }
     // Once ITOC360 is well, all that is pending is delivered.
     bench.model().answers.clear();
@@ -87,8 +98,8 @@ fn action() -> impl Strategy<Value = Action> {
         1 => Just(Action::ReadAgain),
         6 => prop::collection::vec(answer, 1..12).prop_map(Action::Answers),
         8 => (1..120_u64).prop_map(Action::Wait),
-        3 => (0..TURNS, prop_oneof![2 => Just(0), 1 => -48..48_i64])
-            .prop_map(|(turns, hours)| Action::Crash { turns, hours }),
+        3 => (prop_oneof![1 => Just(0), 2 => 1..120_u64], 0..TURNS, prop_oneof![2 => Just(0), 1 => -48..48_i64])
+            .prop_map(|(seconds, turns, hours)| Action::Crash { seconds, turns, hours }),
         1 => Just(Action::Restart),
         2 => Just(Action::Requeue),
         1 => Just(Action::Retain),
@@ -114,7 +125,7 @@ fn frozen(test: impl Future<Output = ()>) {
 fn recovery_makes_what_waits_due_without_a_wait() {
     frozen(async {
         const ALERTS: u8 = 4;
-        let mut bench = Bench::new().await;
+        let mut bench = Bench::on(Ground::folder()).await;
         bench.model().answers = std::iter::repeat_n(Answer::Retry, 200).collect();
         let events = (0..ALERTS).map(|number| (number * 4, number));
         bench.act(Action::Append(events.collect())).await;
@@ -154,6 +165,23 @@ proptest! {
 
     #[test]
     fn delivery_and_its_store_follow_a_plain_model(actions in prop::collection::vec(action(), 1..40)) {
-        frozen(compare(actions));
+        frozen(compare(Ground::folder(), actions));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: std::env::var("PROPTEST_CASES").map_or(8, |cases| cases.parse().unwrap()),
+        max_shrink_iters: 200,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn delivery_and_its_store_in_postgresql_follow_a_plain_model(
+        actions in prop::collection::vec(action(), 1..40)
+    ) {
+        if let Some(ground) = Ground::database() {
+            frozen(compare(ground, actions));
+        }
     }
 }

@@ -28,7 +28,8 @@ pub struct Model {
     /// By key: whether its alert is open in ITOC360.
     open: HashMap<u8, bool>,
     pub opened: usize,
-    arrived: usize,
+    /// The number of requests that have arrived since the disk had all that came before.
+    pub arrived: usize,
     pub clock: Option<Clock>,
 }
 
