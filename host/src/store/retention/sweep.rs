@@ -22,7 +22,8 @@ const LOOK: i64 = 256;
 /// alerts are on their way: to pass over them must not take commits in which as much comes in.
 const PASS: i64 = 8 * LOOK;
 
-/// The rows that go by one statement, and their bytes: what goes beyond the bound is at most so much.
+/// A run of rows, which go by one statement, takes no more rows once it has so many, or so many bytes.
+/// What goes beyond the bound is no more than one run.
 const RUN: u64 = 16;
 const RUN_BYTES: i64 = 64 * 1024;
 
@@ -91,6 +92,13 @@ struct Run {
     last: i64,
     rows: u64,
     bytes: i64,
+}
+
+impl Run {
+    /// Returns whether the row behind this one, which is the latest that was looked at, goes with it.
+    fn is_joined_behind(&self, row: Option<i64>) -> bool {
+        row == Some(self.last) && self.rows < RUN && self.bytes < RUN_BYTES
+    }
 }
 
 /// The amount removed, by the exceeded limit.
@@ -204,20 +212,23 @@ impl Sweep {
             }
             let alerts = [run.first, run.last];
             keys::keep_words(step, alerts)?;
-            step.transaction
-                .prepare_cached("DELETE FROM events WHERE alert BETWEEN ? AND ?")?
-                .execute(alerts)?;
             let [first, _] = delivery_ids(run.first);
             let [_, last] = delivery_ids(run.last);
+            // Between them there may be an alert whose content is lost, and which is a dead letter.
             for sql in [
                 "DELETE FROM attempts WHERE delivery BETWEEN ?1 AND ?2
+                 AND EXISTS (SELECT 1 FROM events WHERE alert = delivery / ?3)
                  AND n < (SELECT max(n) FROM attempts t WHERE t.delivery = attempts.delivery)",
-                "UPDATE attempts SET fingerprint = NULL, said = NULL WHERE delivery BETWEEN ?1 AND ?2",
+                "UPDATE attempts SET fingerprint = NULL, said = NULL WHERE delivery BETWEEN ?1 AND ?2
+                 AND EXISTS (SELECT 1 FROM events WHERE alert = delivery / ?3)",
             ] {
                 step.transaction
                     .prepare_cached(sql)?
-                    .execute([first, last])?;
+                    .execute([first, last, DELIVERIES_PER_ALERT as i64])?;
             }
+            step.transaction
+                .prepare_cached("DELETE FROM events WHERE alert BETWEEN ? AND ?")?
+                .execute(alerts)?;
             removed.by_size += run.rows;
         }
         Ok(next)
@@ -234,40 +245,38 @@ impl Sweep {
         let mut select = step.transaction.prepare_cached(sql)?;
         let mut rows = select.query(params![self.from, PASS, deliveries_per_row])?;
         let mut runs: Vec<Run> = Vec::new();
-        // The run that the next row may join.
-        let mut is_open = false;
-        let mut last = None;
+        let mut last: Option<i64> = None;
         let mut looked = 0;
         let mut settled = 0;
         while let Some(row) = rows.next()? {
             let id: i64 = row.get(0)?;
-            last = id.checked_add(1);
+            let before = last.replace(id);
             looked += 1;
-            let may_go: bool = row.get(1)?;
-            match runs.last_mut().filter(|_| is_open) {
-                _ if !may_go => {}
+            if !row.get::<_, bool>(1)? {
+                continue;
+            }
+            let bytes: i64 = row.get(2)?;
+            match runs.last_mut().filter(|run| run.is_joined_behind(before)) {
                 Some(run) => {
                     run.last = id;
                     run.rows += 1;
-                    run.bytes = run.bytes.saturating_add(row.get(2)?);
+                    run.bytes = run.bytes.saturating_add(bytes);
                 }
                 None => runs.push(Run {
                     first: id,
                     last: id,
                     rows: 1,
-                    bytes: row.get(2)?,
+                    bytes,
                 }),
             }
-            is_open = may_go
-                && runs
-                    .last()
-                    .is_some_and(|run| run.rows < RUN && run.bytes < RUN_BYTES);
-            settled += i64::from(may_go);
+            settled += 1;
             if settled == LOOK {
-                return Ok((runs, last));
+                break;
             }
         }
-        Ok((runs, last.filter(|_| looked == PASS)))
+        let is_all = settled < LOOK && looked < PASS;
+        let next = last.and_then(|last| last.checked_add(1));
+        Ok((runs, next.filter(|_| !is_all)))
     }
 
     fn identities(

@@ -189,6 +189,31 @@ async fn identities_outlive_content_and_say_what_is_left() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn dead_letter_without_content_keeps_its_reason() {
+    let mut bench = Bench::new().await;
+    for event in ["1", "2", "3"] {
+        bench.append("a", 1, &[(event, event)]).await;
+        let outcome = match event {
+            "2" => rejected(),
+            _ => accepted(),
+        };
+        bench.settle(event, outcome).await;
+    }
+    let disk = rusqlite::Connection::open(file(bench.dir())).unwrap();
+    let of_the_second = "(SELECT id FROM alerts WHERE event_id = '2')";
+    let lost = format!("DELETE FROM events WHERE alert = {of_the_second}");
+    assert_eq!(disk.execute(&lost, []).unwrap(), 1);
+    let reason = format!("SELECT said FROM attempts WHERE delivery / 16 = {of_the_second}");
+    let reason = || -> Option<String> { disk.query_row(&reason, [], |row| row.get(0)).unwrap() };
+    let before = reason();
+    assert!(before.is_some());
+    swept(&bench, HOUR * 1_000_000, 1).await;
+    let left = "SELECT count(*) FROM events";
+    let left: i64 = disk.query_row(left, [], |row| row.get(0)).unwrap();
+    assert_eq!((left, reason()), (0, before));
+}
+
+#[tokio::test(start_paused = true)]
 async fn bodies_go_before_events_and_the_oldest_first() {
     let mut bench = Bench::new().await;
     for event in ["1", "2", "3", "4", "5", "6"] {
