@@ -67,11 +67,8 @@ struct Read {
 
 #[derive(Debug)]
 enum Found {
-    /// What is due, and when the next alert becomes due.
-    Due {
-        due: Result<(Vec<Due>, Option<i64>), StoreError>,
-        now_ms: i64,
-    },
+    /// What is due, and when to look again.
+    Due(Result<(Vec<Due>, Instant), StoreError>),
     /// The priorities and sources of what is due and not claimed.
     Unclaimed {
         unclaimed: Result<Vec<(Priority, String)>, StoreError>,
@@ -203,7 +200,8 @@ impl PrefetchWindow {
         self.more = false;
         let destination = Arc::clone(&self.destination);
         let claimed = self.claimed.clone();
-        let now_ms = self.clock.now_ms();
+        // Of one moment, however long the store takes to be read.
+        let (now, now_ms) = (Instant::now(), self.clock.now_ms());
         self.reading = Some(tokio::task::spawn_blocking(move || {
             let due = reader
                 .due(&destination, now_ms, &claimed, READ)
@@ -213,9 +211,12 @@ impl PrefetchWindow {
                     } else {
                         None
                     };
-                    Ok((due, next))
+                    let wait = next.map_or(IDLE, |next| {
+                        Duration::from_millis((next - now_ms).unsigned_abs())
+                    });
+                    Ok((due, now + wait.min(IDLE)))
                 });
-            let found = Found::Due { due, now_ms };
+            let found = Found::Due(due);
             Read { reader, found }
         }));
     }
@@ -274,7 +275,7 @@ impl PrefetchWindow {
     /// Takes in what was read. Returns whether there is something new.
     fn take(&mut self, read: Read) -> bool {
         match read.found {
-            Found::Due { due, now_ms } => self.take_due(read.reader, due, now_ms),
+            Found::Due(due) => self.take_due(read.reader, due),
             Found::Unclaimed { unclaimed, took } => {
                 self.reader = Some(read.reader);
                 // However many sources wait, looking takes a small part of the time.
@@ -289,8 +290,7 @@ impl PrefetchWindow {
     fn take_due(
         &mut self,
         mut reader: DueReader,
-        due: Result<(Vec<Due>, Option<i64>), StoreError>,
-        now_ms: i64,
+        due: Result<(Vec<Due>, Instant), StoreError>,
     ) -> bool {
         let unreadable = reader.take_unreadable();
         self.claimed.extend(unreadable.iter().map(|one| one.id));
@@ -298,12 +298,9 @@ impl PrefetchWindow {
         let cut = reader.was_cut();
         self.reader = Some(reader);
         match due {
-            Ok((due, next)) => {
+            Ok((due, again)) => {
                 self.more |= cut || due.len() == READ;
-                let wait = next.map_or(IDLE, |next| {
-                    Duration::from_millis((next - now_ms).unsigned_abs())
-                });
-                self.again = Instant::now() + wait.min(IDLE);
+                self.again = again;
                 let turns = due
                     .iter()
                     .map(|due| (due.priority, due.alert.source.clone()));
@@ -400,6 +397,20 @@ pub(super) mod tests {
         (window, store, closing, folder)
     }
 
+    fn settlement(alert: i64, outcome: Outcome, due_at: i64) -> Settlement {
+        Settlement {
+            delivery: alert,
+            at: wall_ms(),
+            duration_us: 1,
+            status: None,
+            outcome,
+            answer: None,
+            due_at,
+            not_before: 0,
+            fallback: None,
+        }
+    }
+
     /// A window from which the one alert there is was taken, which the destination then blocked.
     async fn blocked() -> (PrefetchWindow, i64, Closing, tempfile::TempDir) {
         let (mut window, store, closing, folder) = with(1, 0).await;
@@ -407,20 +418,11 @@ pub(super) mod tests {
         let outcome = Outcome::Blocked {
             why: "not now".into(),
         };
-        let at = wall_ms();
         let due_at = window.clock.now_ms();
-        let settlement = Settlement {
-            delivery: alert,
-            at,
-            duration_us: 1,
-            status: Some(402),
-            outcome,
-            answer: None,
-            due_at,
-            not_before: 0,
-            fallback: None,
-        };
-        store.settle(settlement).await.unwrap();
+        store
+            .settle(settlement(alert, outcome, due_at))
+            .await
+            .unwrap();
         // The plugin, the request and this: when the last of them was announced, nothing more will
         // wake the window.
         let mut commits = store.commits();
@@ -454,6 +456,29 @@ pub(super) mod tests {
         let (mut window, alert, _closing, _folder) = blocked().await;
         window.settled(alert, true);
         comes_again(window, alert).await;
+    }
+
+    #[tokio::test]
+    async fn store_that_is_read_slowly_makes_no_alert_late() {
+        let (mut window, store, _closing, _folder) = with(1, 0).await;
+        let alert = window.next().unwrap().id;
+        tokio::time::pause();
+        let failed = Outcome::Retry {
+            why: "not now".into(),
+            retry_after: None,
+        };
+        let (wait, slow) = (Duration::from_secs(10), Duration::from_secs(9));
+        let (due, due_ms) = (Instant::now() + wait, window.clock.now_ms() + 10_000);
+        store
+            .settle(settlement(alert, failed, due_ms))
+            .await
+            .unwrap();
+        window.settled(alert, true);
+        window.look();
+        tokio::time::advance(slow).await;
+        let read = window.reading.take().unwrap().await.unwrap();
+        assert!(!window.take(read), "it is not due yet");
+        assert!(window.again <= due, "{:?} late", window.again - due);
     }
 
     /// Appends one alert of another source.
@@ -518,18 +543,8 @@ pub(super) mod tests {
 
     /// Settles an alert that was accepted, in the store and then in the window.
     async fn accept(window: &mut PrefetchWindow, store: &Store, alert: i64) {
-        let settlement = Settlement {
-            delivery: alert,
-            at: wall_ms(),
-            duration_us: 1,
-            status: Some(200),
-            outcome: Outcome::Accepted(Receipt::default()),
-            answer: None,
-            due_at: 0,
-            not_before: 0,
-            fallback: None,
-        };
-        store.settle(settlement).await.unwrap();
+        let accepted = Outcome::Accepted(Receipt::default());
+        store.settle(settlement(alert, accepted, 0)).await.unwrap();
         window.settled(alert, false);
     }
 
