@@ -140,7 +140,9 @@ impl Redaction {
             }
         }
         self.learn_assertions(url);
-        self.learn_assertions(&String::from_utf8_lossy(body));
+        let text = String::from_utf8_lossy(body);
+        self.learn_assertions(&text);
+        self.learn_schemes(&text);
         match serde_json::from_slice::<Value>(body) {
             Ok(value) => self.learn_json(&value),
             Err(_) => {
@@ -151,6 +153,7 @@ impl Redaction {
                         self.learn(&value);
                     }
                     self.learn_urls(&value);
+                    self.learn_schemes(&value);
                     // Twilio, for one, sends JSON in a field.
                     if let Ok(value) = serde_json::from_str::<Value>(&value) {
                         self.learn_json(&value);
@@ -186,6 +189,29 @@ impl Redaction {
         // As in Digest, and in signatures with parameters.
         for part in rest.split(',').filter_map(|part| part.split_once('=')) {
             self.learn(part.1.trim().trim_matches('"'));
+        }
+    }
+
+    /// Learns what follows the name of a scheme of `Authorization` within a text, as in a command that
+    /// a message quotes. A word that follows it in a sentence has no digit, and is no name with a
+    /// password.
+    fn learn_schemes(&mut self, text: &str) {
+        let is_of_it = |c: char| c.is_ascii_alphanumeric() || "-._~+/=".contains(c);
+        let words = || {
+            text.split(|c: char| !is_of_it(c))
+                .filter(|word| !word.is_empty())
+        };
+        for (scheme, word) in words().zip(words().skip(1)) {
+            if scheme.eq_ignore_ascii_case("bearer") && word.contains(|c: char| c.is_ascii_digit())
+            {
+                self.learn(word);
+            } else if scheme.eq_ignore_ascii_case("basic")
+                && STANDARD
+                    .decode(word)
+                    .is_ok_and(|decoded| decoded.is_ascii() && decoded.contains(&b':'))
+            {
+                self.learn_header("authorization", &format!("Basic {word}"));
+            }
         }
     }
 
@@ -497,6 +523,33 @@ mod tests {
         );
         let left = String::from_utf8(redaction.body(form.as_bytes())).unwrap();
         assert!(!left.contains("-secret-"), "{left}");
+    }
+
+    #[test]
+    fn credential_behind_the_name_of_its_scheme_is_hidden() {
+        let body = r#"{"text": "curl -H 'Authorization: Bearer s3cret-of-text' failed; bearer authentication is basic knowledge", "log": "authorization: basic dXNlcjpzZWNyZXQtb2YtbG9n; secret-of-log"}"#;
+        let mut redaction = Redaction::default();
+        redaction.learn_request(
+            "https://a.example/in/x",
+            &[],
+            body.as_bytes(),
+            &no_settings(),
+        );
+        redaction.learn_request(
+            "https://a.example/in/x",
+            &[],
+            b"text=Bearer++f0rm-secret",
+            &no_settings(),
+        );
+        assert!(redaction.values.contains("f0rm-secret"));
+        let left = String::from_utf8(redaction.body(body.as_bytes())).unwrap();
+        for secret in ["s3cret-of-text", "dXNlcjpz", "secret-of-log"] {
+            assert!(!left.contains(secret), "{secret} is in {left}");
+        }
+        assert!(
+            left.contains("bearer authentication is basic knowledge"),
+            "{left}"
+        );
     }
 
     #[test]
