@@ -201,7 +201,8 @@ impl PrefetchWindow {
         let destination = Arc::clone(&self.destination);
         let claimed = self.claimed.clone();
         // Of one moment, however long the store takes to be read.
-        let (now, now_ms) = (Instant::now(), self.clock.now_ms());
+        let now = Instant::now();
+        let now_ms = self.clock.now_ms();
         self.reading = Some(tokio::task::spawn_blocking(move || {
             let due = reader
                 .due(&destination, now_ms, &claimed, READ)
@@ -467,15 +468,15 @@ pub(super) mod tests {
             why: "not now".into(),
             retry_after: None,
         };
-        let (wait, slow) = (Duration::from_secs(10), Duration::from_secs(9));
-        let (due, due_ms) = (Instant::now() + wait, window.clock.now_ms() + 10_000);
+        let due = Instant::now() + Duration::from_secs(10);
+        let due_ms = window.clock.now_ms() + 10_000;
         store
             .settle(settlement(alert, failed, due_ms))
             .await
             .unwrap();
         window.settled(alert, true);
         window.look();
-        tokio::time::advance(slow).await;
+        tokio::time::advance(Duration::from_secs(9)).await;
         let read = window.reading.take().unwrap().await.unwrap();
         assert!(!window.take(read), "it is not due yet");
         assert!(window.again <= due, "{:?} late", window.again - due);
