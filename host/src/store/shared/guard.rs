@@ -96,10 +96,12 @@ pub fn end(link: &Link, instance: &str, clock: Clock) -> Result<(), StoreError> 
         if link.query(mine, &[instance.to_owned().into()])?.is_empty() {
             return Ok(0);
         }
+        // Where one of the key is due still, that one goes first, also before an older one that was
+        // sent again meanwhile.
         let sql = "UPDATE queue SET due_at = ? WHERE due_at IS NULL AND id IN (
                        SELECT min(q.id) FROM queue q
                        JOIN guarded g ON g.ordering_key = q.ordering_key AND g.destination = q.destination
-                       GROUP BY q.ordering_key, q.destination)";
+                       GROUP BY q.ordering_key, q.destination HAVING count(q.due_at) = 0)";
         link.execute(sql, &[Value::Integer(clock.now_ms())])?;
         link.execute("DELETE FROM guarded", &[])?;
         link.execute("DELETE FROM formers", &[])?;

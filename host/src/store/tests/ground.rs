@@ -7,10 +7,17 @@ use tempfile::TempDir;
 use test_postgres::{Database, Server};
 
 use crate::config::{Postgres, Replication, SPOOL_SIZE, Secret, StoreKind};
+use crate::store::shared::guard;
 use crate::store::{Connection, Location};
 
 /// As long as a busy machine may keep a gateway from its lease. A test waits for no lease's end.
 const LEASE: Duration = Duration::from_secs(60);
+
+/// Longer than a test: a guard ends by a word.
+const QUARANTINE: Duration = Duration::from_secs(60 * 60);
+
+/// The name of the gateway.
+const NODE: &str = "gw-a";
 
 /// A place for the store of a test.
 #[derive(Debug)]
@@ -47,9 +54,9 @@ impl Ground {
         };
         let store = StoreKind::Postgres(Postgres {
             url: Secret::new(database.url()),
-            node: "gw-a".to_owned(),
+            node: NODE.to_owned(),
             lease: LEASE,
-            quarantine: Duration::from_secs(120),
+            quarantine: QUARANTINE,
             replication: Replication::Storage,
             spool: false,
             spool_size: SPOOL_SIZE,
@@ -65,14 +72,50 @@ impl Ground {
     /// Has a gateway on a database write nothing more, as if it had been killed. What it is
     /// committing comes before.
     pub fn fence(&self, by: &Connection) {
-        if self.database.is_none() {
+        self.end(by, false);
+    }
+
+    /// The same, and guards the keys with a delivery due, as the gateway does that takes over from one
+    /// whose lease has ended.
+    pub fn take_over(&self, by: &Connection) {
+        self.end(by, true);
+    }
+
+    fn end(&self, by: &Connection, is_guarded: bool) {
+        let Connection::Postgres(link) = by else {
             return;
-        }
+        };
         let transaction = by.write().unwrap();
+        if is_guarded {
+            let instance: String = transaction
+                .query_row(
+                    "SELECT instance FROM leases WHERE name = 'leader'",
+                    [],
+                    |row| row.get(0),
+                )
+                .unwrap();
+            guard::begin(link, NODE, &instance).unwrap();
+        }
         for table in ["gateways", "leases"] {
             let sql = format!("UPDATE {table} SET instance = ''");
             transaction.execute(&sql, []).unwrap();
         }
         transaction.commit().unwrap();
+    }
+
+    /// Says that the gateways that were taken over from have nothing under way any more, and waits
+    /// until the one that leads has heard it.
+    pub fn release(&self, by: &Connection) {
+        let Location::Postgres(shared) = self.location() else {
+            return;
+        };
+        guard::is_gone(&shared, NODE).unwrap();
+        let guarded = || -> i64 {
+            by.query_row("SELECT count(*) FROM guarded", [], |row| row.get(0))
+                .unwrap()
+        };
+        while guarded() > 0 {
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
     }
 }

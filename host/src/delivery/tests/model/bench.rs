@@ -128,7 +128,7 @@ impl Bench {
         (life.store, life.closing)
     }
 
-    async fn crash(&mut self) -> Clock {
+    async fn crash(&mut self, is_taken_over: bool) -> Clock {
         let life = self.life.take().unwrap();
         life.delivering.abort();
         assert!(
@@ -139,7 +139,12 @@ impl Bench {
         );
         // What was on its way does not outlive its sender here; the simulated network has that.
         life.conversations.lock().unwrap().abort_all();
-        self.ground.fence(&life.disk);
+        let is_taken_over = is_taken_over && self.ground.database.is_some();
+        if is_taken_over {
+            self.ground.take_over(&life.disk);
+        } else {
+            self.ground.fence(&life.disk);
+        }
         let fenced = self.ground.database.as_ref().map(|_| rows(&life.disk));
         let clock = life.store.clock();
         drop(life.store);
@@ -149,6 +154,9 @@ impl Bench {
             assert_eq!(rows, fenced, "it wrote although it was fenced");
         }
         self.model().crashed(&rows);
+        if is_taken_over {
+            self.model().taken_over();
+        }
         clock
     }
 
@@ -223,6 +231,7 @@ impl Bench {
                 seconds,
                 turns,
                 hours,
+                is_taken_over,
             } => {
                 if seconds != 0 {
                     self.catches_up().await;
@@ -233,7 +242,7 @@ impl Bench {
                     turn(1).await;
                 }
                 turn(turns).await;
-                let clock = self.crash().await;
+                let clock = self.crash(is_taken_over).await;
                 if hours != 0 {
                     self.model()
                         .alerts
@@ -242,6 +251,10 @@ impl Bench {
                 }
                 self.start(Clock::at(clock.now_ms() + hours * 3_600_000))
                     .await;
+            }
+            Action::Gone => {
+                self.ground.release(&self.life().disk);
+                self.model().released();
             }
             Action::Restart | Action::ReadAgain | Action::Requeue | Action::Retain => {
                 let (store, closing) = self.stop().await;

@@ -27,6 +27,9 @@ pub struct Model {
     pub answers: VecDeque<Answer>,
     /// By key: whether its alert is open in ITOC360.
     open: HashMap<u8, bool>,
+    /// The keys of which a gateway that was taken over from may have had a request on its way. What is
+    /// younger of them waits.
+    guarded: HashSet<u8>,
     pub opened: usize,
     /// The number of requests that have arrived since the disk had all that came before.
     pub arrived: usize,
@@ -75,7 +78,7 @@ impl Model {
             let now = Standing {
                 state: "pending",
                 attempts: 0,
-                head: !self.is_busy(key),
+                head: self.is_free(key),
             };
             let entry = Entry {
                 event,
@@ -91,10 +94,10 @@ impl Model {
         appended
     }
 
-    fn is_busy(&self, key: u8) -> bool {
-        self.alerts
-            .values()
-            .any(|one| one.key == key && one.now.state == "pending")
+    fn is_free(&self, key: u8) -> bool {
+        let mut alerts = self.alerts.values();
+        let is_busy = alerts.any(|one| one.key == key && one.now.state == "pending");
+        !is_busy && !self.guarded.contains(&key)
     }
 
     /// Returns ITOC360's answer to an event.
@@ -151,14 +154,34 @@ impl Model {
             .unwrap();
         (entry.now.state, entry.now.head) = (state, false);
         let key = entry.key;
-        if let Some(next) = self
-            .alerts
-            .values_mut()
-            .find(|one| one.key == key && one.now.state == "pending")
-        {
-            next.now.head = true;
+        if !self.guarded.contains(&key) {
+            self.promote(key);
         }
         reply
+    }
+
+    /// Makes the oldest pending alert of a key its head, where it has none.
+    fn promote(&mut self, key: u8) {
+        let of_key = |one: &Entry| one.key == key && one.now.state == "pending";
+        if self.alerts.values().any(|one| of_key(one) && one.now.head) {
+            return;
+        }
+        if let Some(next) = self.alerts.values_mut().find(|one| of_key(one)) {
+            next.now.head = true;
+        }
+    }
+
+    /// Another gateway takes over, and guards each key with a delivery due.
+    pub fn taken_over(&mut self) {
+        let heads = self.alerts.values().filter(|one| one.now.head);
+        self.guarded.extend(heads.map(|one| one.key));
+    }
+
+    /// Nothing of a gateway that was taken over from is on its way any more.
+    pub fn released(&mut self) {
+        for key in std::mem::take(&mut self.guarded) {
+            self.promote(key);
+        }
     }
 
     pub fn requeue(&mut self) -> usize {
@@ -169,7 +192,7 @@ impl Model {
             .map(|(id, _)| *id)
             .collect();
         for id in &ids {
-            let head = !self.is_busy(self.alerts[id].key);
+            let head = self.is_free(self.alerts[id].key);
             let entry = self.alerts.get_mut(id).unwrap();
             (entry.now.state, entry.now.head, entry.not_before_ms) = ("pending", head, 0);
             // It was refused, but an earlier attempt may have been taken and its answer lost.
@@ -237,7 +260,12 @@ impl Model {
                 .values()
                 .filter(|one| one.key == entry.key && one.now.head)
                 .count();
-            assert_eq!(heads, 1, "of the alerts of key {}", entry.key);
+            let is_guarded = self.guarded.contains(&entry.key);
+            assert!(
+                heads == 1 || (heads == 0 && is_guarded),
+                "{heads} heads of the alerts of key {}",
+                entry.key
+            );
         }
     }
 }
