@@ -29,6 +29,7 @@ use crate::clock::Clock;
 use crate::delivery::Delivery;
 use crate::health::Health;
 use crate::metrics::{Metrics, StateLabel};
+use crate::store::tests::ground::Ground;
 use crate::store::{self, NewAlert, NewRequest, PluginRecord, Reading, Store, StoreError};
 use itoc360_double::{Double, Reply, Setup};
 
@@ -47,12 +48,14 @@ const PATIENCE: Duration = Duration::from_secs(60 * 60);
 /// The time it may take in real time, if that is longer: on a busy machine the disk may be left far
 /// behind.
 const REAL_PATIENCE: Duration = Duration::from_secs(60);
+/// The real time that a database has in a step of the simulation: a commit takes some ten of them.
+const DATABASE: Duration = Duration::from_micros(200);
 /// The time when the simulation begins: Unix milliseconds.
 const EPOCH_MS: i64 = 1_767_225_600_000;
 
 /// The state that outlives a crash of either side.
 struct World {
-    folder: tempfile::TempDir,
+    ground: Ground,
     itoc360: Double,
     metrics: Metrics,
     /// The number of events that the store has acknowledged.
@@ -116,12 +119,13 @@ async fn gateway(world: Arc<World>) -> turmoil::Result {
             clock: Some(clock),
             ..store::Options::default()
         };
-        match Store::open(world.folder.path(), &options, world.metrics.clone()) {
+        match Store::open(world.ground.location(), &options, world.metrics.clone()) {
             // The writer of the life before is finishing its last commit, in real time.
             Err(StoreError::Locked(_)) => std::thread::yield_now(),
             opened => break opened?,
         }
     };
+    store.leads().held().await;
     let client = wire::itoc360(Duration::from_secs(10), world.speaks, async || {
         Ok(Box::new(turmoil::net::TcpStream::connect((ITOC360, PORT)).await?) as Box<dyn Stream>)
     });
@@ -191,6 +195,10 @@ fn misfortune(sim: &mut Sim<'_>, world: &Arc<World>) {
         6 => sim.crash(ITOC360),
         7 => {
             sim.crash(GATEWAY);
+            match world.random(0..2) {
+                0 => world.ground.fence(&world.ground.reads()),
+                _ => world.ground.take_over(&world.ground.reads()),
+            }
             world.clock_set.store(
                 world.random(0..3) as i64 * 86_400_000 - 86_400_000,
                 Ordering::Relaxed,
@@ -200,7 +208,7 @@ fn misfortune(sim: &mut Sim<'_>, world: &Arc<World>) {
         _ => answers(world, 60),
     }
     let seconds = world.random(1..40);
-    pass(sim, Duration::from_secs(seconds));
+    pass(sim, world, Duration::from_secs(seconds));
     world.itoc360.script(|_, _| Reply::Ok);
     sim.set_link_fail_rate(GATEWAY, ITOC360, 0.0);
     sim.set_link_latency(GATEWAY, ITOC360, Duration::from_millis(50));
@@ -228,16 +236,19 @@ fn answers(world: &World, percent: u8) {
     });
 }
 
-fn pass(sim: &mut Sim<'_>, time: Duration) {
+fn pass(sim: &mut Sim<'_>, world: &World, time: Duration) {
     let end = sim.elapsed() + time;
     while sim.elapsed() < end {
         sim.step().unwrap();
-        // The writer may need this processor.
-        std::thread::yield_now();
+        // The writer may need this processor, and a database some time.
+        match world.ground.database {
+            None => std::thread::yield_now(),
+            Some(_) => std::thread::park_timeout(DATABASE),
+        }
     }
 }
 
-fn simulate(seed: u64) {
+fn simulate(ground: Ground, seed: u64) {
     let speaks = match seed.is_multiple_of(2) {
         true => Speaks::Http1,
         false => Speaks::Http2,
@@ -246,7 +257,7 @@ fn simulate(seed: u64) {
     // Where delivery takes its own seed from.
     fastrand::seed(seed);
     let world = Arc::new(World {
-        folder: tempfile::tempdir().unwrap(),
+        ground,
         itoc360: Double::unbound(Setup::default()),
         metrics: Metrics::new(),
         confirmed: AtomicUsize::new(0),
@@ -263,9 +274,14 @@ fn simulate(seed: u64) {
     let other = Arc::clone(&world);
     sim.host(ITOC360, move || itoc360(Arc::clone(&one)));
     sim.host(GATEWAY, move || gateway(Arc::clone(&other)));
+    // From then on there is a store that another gateway could take over.
+    while world.confirmed.load(Ordering::Relaxed) == 0 {
+        pass(&mut sim, &world, Duration::from_secs(1));
+    }
     for _ in 0..MISFORTUNES {
         let seconds = world.random(0..20);
-        pass(&mut sim, Duration::from_secs(seconds));
+        pass(&mut sim, &world, Duration::from_secs(seconds));
+        world.ground.release();
         misfortune(&mut sim, &world);
     }
     let well = sim.elapsed();
@@ -273,7 +289,8 @@ fn simulate(seed: u64) {
     while world.delivered() < EVENTS {
         let in_time = sim.elapsed() < well + PATIENCE || really.elapsed() < REAL_PATIENCE;
         assert!(in_time, "{} of {EVENTS} delivered", world.delivered());
-        pass(&mut sim, Duration::from_secs(1));
+        pass(&mut sim, &world, Duration::from_secs(1));
+        world.ground.release();
     }
     println!(
         "all delivered {:?} after the last misfortune; {:?}",
@@ -316,6 +333,22 @@ fn each_arrived_in_order_and_opened_once(world: &World) {
 
 #[test]
 fn each_alert_arrives_in_order_and_opens_once_on_any_network() {
+    for seed in seeds(6) {
+        simulate(Ground::folder(), seed);
+    }
+}
+
+#[test]
+fn each_alert_in_postgresql_arrives_in_order_and_opens_once_on_any_network() {
+    for seed in seeds(2) {
+        if let Some(ground) = Ground::database() {
+            simulate(ground, seed);
+        }
+    }
+}
+
+/// Returns the seeds of simulations, so many unless the environment says otherwise.
+fn seeds(simulations: u64) -> std::ops::Range<u64> {
     let number = |name| {
         std::env::var(name)
             .ok()
@@ -323,7 +356,5 @@ fn each_alert_arrives_in_order_and_opens_once_on_any_network() {
     };
     let first = number("SEED").unwrap_or_else(|| fastrand::u64(..u64::MAX / 2));
     // As many by either protocol: a seed's lowest bit is its choice.
-    for seed in first..first + number("PROPTEST_CASES").unwrap_or(6) {
-        simulate(seed);
-    }
+    first..first + number("PROPTEST_CASES").unwrap_or(simulations)
 }

@@ -103,19 +103,11 @@ impl Ground {
         transaction.commit().unwrap();
     }
 
-    /// Says that the gateways that were taken over from have nothing under way any more, and waits
-    /// until the one that leads has heard it.
-    pub fn release(&self, by: &Connection) {
-        let Location::Postgres(shared) = self.location() else {
-            return;
-        };
-        guard::is_gone(&shared, NODE).unwrap();
-        let guarded = || -> i64 {
-            by.query_row("SELECT count(*) FROM guarded", [], |row| row.get(0))
-                .unwrap()
-        };
-        while guarded() > 0 {
-            std::thread::park_timeout(Duration::from_millis(10));
+    /// Says that the gateways that were taken over from have nothing under way any more. The one that
+    /// leads ends the guard once it has heard it.
+    pub fn release(&self) {
+        if let Location::Postgres(shared) = self.location() {
+            guard::is_gone(&shared, NODE).unwrap();
         }
     }
 }

@@ -253,7 +253,11 @@ impl Bench {
                     .await;
             }
             Action::Gone => {
-                self.ground.release(&self.life().disk);
+                self.ground.release();
+                let disk = &self.life().disk;
+                while is_guarded(disk) {
+                    std::thread::park_timeout(Duration::from_millis(10));
+                }
                 self.model().released();
             }
             Action::Restart | Action::ReadAgain | Action::Requeue | Action::Retain => {
@@ -378,6 +382,16 @@ fn reading(events: &[(u8, u8)]) -> Reading {
         }
     });
     Reading::alerts(alerts.collect())
+}
+
+fn is_guarded(disk: &Connection) -> bool {
+    let Connection::Postgres(_) = disk else {
+        return false;
+    };
+    disk.query_row("SELECT EXISTS (SELECT 1 FROM guarded)", [], |row| {
+        row.get(0)
+    })
+    .unwrap()
 }
 
 fn rows(disk: &Connection) -> Rows {
