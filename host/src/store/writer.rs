@@ -13,6 +13,7 @@ use super::command::Queued;
 use super::files::{Lock, Place};
 use super::handover::{Handovers, MadeDue};
 use super::identities::{self, Changes, Identities, Written};
+use super::postgres::wait;
 use super::repeats::Repeats;
 use super::shared::{Keeper, Session};
 use super::space::Space;
@@ -25,6 +26,14 @@ use crate::metrics::Metrics;
 
 /// The most commands in one transaction. With more, the first would wait for the last one's work.
 const GROUP: usize = 512;
+
+/// The longest wait of a settlement for others, where a commit waits for a database and its standby. A
+/// sender that waits for each answer sends its next request about when the alert of the last one is
+/// delivered: the settlement would be committed first, and the append after that.
+const LINGER: Duration = Duration::from_millis(1);
+
+/// The most settlements that wait for an append. More are a group already.
+const LONE: usize = 2;
 
 /// The pause between two questions about a commit whose outcome is not known.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -168,12 +177,9 @@ impl Writer {
         let mut messages = Vec::with_capacity(GROUP);
         let mut group = Vec::with_capacity(GROUP);
         while queue.blocking_recv_many(&mut messages, GROUP) > 0 {
-            for message in messages.drain(..) {
-                match message {
-                    Message::Do(command) => group.push(command),
-                    // What is in the queue already is still taken; nothing can be added.
-                    Message::Close => queue.close(),
-                }
+            take(&mut messages, &mut group, &mut queue);
+            if matches!(self.engine, Engine::Shared(..)) {
+                linger(&mut messages, &mut group, &mut queue, LINGER);
             }
             self.commit(&mut group, false);
         }
@@ -405,6 +411,41 @@ impl Writer {
     }
 }
 
+/// Takes commands from the queue into a group.
+fn take(
+    messages: &mut Vec<Message>,
+    group: &mut Vec<Box<dyn Queued>>,
+    queue: &mut mpsc::Receiver<Message>,
+) {
+    for message in messages.drain(..) {
+        match message {
+            Message::Do(command) => group.push(command),
+            // What is in the queue already is still taken; nothing can be added.
+            Message::Close => queue.close(),
+        }
+    }
+}
+
+/// Waits for more while a group is one or two settlements, at most for so long.
+fn linger(
+    messages: &mut Vec<Message>,
+    group: &mut Vec<Box<dyn Queued>>,
+    queue: &mut mpsc::Receiver<Message>,
+    within: Duration,
+) {
+    let started = Instant::now();
+    let is_lone = |group: &[Box<dyn Queued>]| {
+        (1..=LONE).contains(&group.len()) && group.iter().all(|one| one.turn() == Turn::Settles)
+    };
+    while is_lone(group) {
+        let left = within.saturating_sub(started.elapsed());
+        match wait(queue.recv_many(messages, GROUP), left) {
+            Some(1..) => take(messages, group, queue),
+            Some(0) | None => return,
+        }
+    }
+}
+
 impl Signals {
     /// Says how the disk fares, where that has changed.
     fn tell(&self, outcome: &Result<(), StoreError>) {
@@ -514,6 +555,44 @@ mod tests {
             settlement,
             now_ms: 0,
         }
+    }
+
+    /// Lets a group wait while other commands come, and returns what it is then.
+    fn waited_for(
+        group: Vec<Box<dyn Queued>>,
+        others: impl FnOnce(&mpsc::Sender<Message>) + Send + 'static,
+    ) -> Vec<Turn> {
+        let (sender, mut queue) = mpsc::channel(8);
+        let sending = thread::spawn(move || others(&sender));
+        let mut group = group;
+        let within = Duration::from_secs(60);
+        linger(&mut Vec::new(), &mut group, &mut queue, within);
+        sending.join().unwrap();
+        group.iter().map(|command| command.turn()).collect()
+    }
+
+    #[test]
+    fn only_a_lone_settlement_waits_for_an_append() {
+        let settlement = |number| queued(settle(number)).0;
+        let request = |number| queued(append(number, PluginId(1))).0;
+        let comes = |sender: &mpsc::Sender<Message>| {
+            thread::park_timeout(Duration::from_millis(5));
+            sender.blocking_send(Message::Do(queued(append(9, PluginId(1))).0))
+        };
+        let lone = waited_for(vec![settlement(0)], move |sender| comes(sender).unwrap());
+        assert_eq!(lone, [Turn::Settles, Turn::Appends]);
+        for group in [
+            vec![settlement(0), settlement(1), settlement(2)],
+            vec![settlement(0), request(1)],
+            vec![],
+        ] {
+            let before = group.len();
+            // The queue may be gone before it comes.
+            let left = waited_for(group, move |sender| drop(comes(sender)));
+            assert_eq!(left.len(), before);
+        }
+        let stopped = waited_for(vec![settlement(0)], |_| {});
+        assert_eq!(stopped, [Turn::Settles]);
     }
 
     #[test]

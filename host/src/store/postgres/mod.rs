@@ -9,6 +9,7 @@ mod wait;
 
 pub use address::Address;
 pub use link::{ANSWER, Answers, Cells, Given, Link, Question};
+pub use wait::wait;
 
 /// Begins a transaction that writes. One writes at a time, as in a file. The lock is a row, so it
 /// goes with its transaction, however that ends. A gateway that stops in the midst of one is put out
