@@ -35,7 +35,14 @@ pub struct Counts {
 #[derive(Debug, Clone)]
 pub struct Activity {
     started: Instant,
-    names: Arc<Mutex<HashMap<Arc<str>, Line>>>,
+    lines: Arc<Mutex<Lines>>,
+}
+
+/// The counts of each, by its name. A source and a destination may have the same one.
+#[derive(Debug, Default)]
+struct Lines {
+    sources: HashMap<Arc<str>, Line>,
+    destinations: HashMap<Arc<str>, Line>,
 }
 
 /// The counts of one source or destination.
@@ -49,46 +56,50 @@ impl Default for Activity {
     fn default() -> Self {
         Self {
             started: Instant::now(),
-            names: Arc::default(),
+            lines: Arc::default(),
         }
     }
 }
 
 impl Activity {
-    /// Adds to the counts of a source or destination. `name` is a word of the configuration, or
-    /// empty for requests to no source.
+    /// Adds to the counts of a source. `name` is a word of the configuration, or empty for requests to
+    /// no source.
     pub fn count(&self, name: &Arc<str>, add: impl FnOnce(&mut Counts)) {
         let now = self.bucket();
-        let mut names = self.names.lock();
-        let line = match names.get_mut(name) {
-            Some(line) => line,
-            None => names
-                .entry(Arc::clone(name))
-                .or_insert_with(|| Line::new(Counts::default(), now)),
-        };
-        add(line.at(now));
+        add(line(&mut self.lines.lock().sources, name, now).at(now));
     }
 
     /// Counts an alert that a destination accepted.
     pub fn delivered(&self, destination: &Arc<str>) {
-        self.count(destination, |counts| {
-            counts.delivered = counts.delivered.saturating_add(1);
-        });
+        let now = self.bucket();
+        let mut lines = self.lines.lock();
+        let counts = line(&mut lines.destinations, destination, now).at(now);
+        counts.delivered = counts.delivered.saturating_add(1);
     }
 
-    /// Returns the counts of one name.
-    pub fn of(&self, name: &str) -> Series {
-        let (now, mut series) = self.empty();
-        if let Some(line) = self.names.lock().get_mut(name) {
-            add_to(&mut series, line, now);
-        }
-        Series(series)
+    /// Returns the counts of a source.
+    pub fn of_source(&self, name: &str) -> Series {
+        self.sum(self.lines.lock().sources.get_mut(name))
+    }
+
+    /// Returns the counts of a destination.
+    pub fn of_destination(&self, name: &str) -> Series {
+        self.sum(self.lines.lock().destinations.get_mut(name))
     }
 
     /// Returns the counts of all.
     pub fn all(&self) -> Series {
+        let mut lines = self.lines.lock();
+        let Lines {
+            sources,
+            destinations,
+        } = &mut *lines;
+        self.sum(sources.values_mut().chain(destinations.values_mut()))
+    }
+
+    fn sum<'a>(&self, lines: impl IntoIterator<Item = &'a mut Line>) -> Series {
         let (now, mut series) = self.empty();
-        for line in self.names.lock().values_mut() {
+        for line in lines {
             add_to(&mut series, line, now);
         }
         Series(series)
@@ -108,6 +119,13 @@ impl Activity {
         let now = self.bucket();
         (now, vec![Counts::default(); BUCKETS.min(now + 1)])
     }
+}
+
+/// Returns the counts of a name, which begin now where there are none.
+fn line<'a>(lines: &'a mut HashMap<Arc<str>, Line>, name: &Arc<str>, now: usize) -> &'a mut Line {
+    lines
+        .entry(Arc::clone(name))
+        .or_insert_with(|| Line::new(Counts::default(), now))
 }
 
 /// Adds the counts of a line to those of a series that ends with bucket `now`.
@@ -161,18 +179,30 @@ impl Series {
 mod tests {
     use super::*;
 
+    #[tokio::test]
+    async fn source_and_destination_of_one_name_are_counted_apart() {
+        let activity = Activity::default();
+        let name: Arc<str> = "a".into();
+        activity.count(&name, |counts| counts.accepted += 1);
+        activity.delivered(&name);
+        let of = |series: Series| (series.hour().accepted, series.hour().delivered);
+        assert_eq!(of(activity.of_source("a")), (1, 0));
+        assert_eq!(of(activity.of_destination("a")), (0, 1));
+        assert_eq!(of(activity.all()), (1, 1));
+    }
+
     #[tokio::test(start_paused = true)]
     async fn counts_move_out_of_the_hour_and_the_day() {
         let activity = Activity::default();
         let (a, b): (Arc<str>, Arc<str>) = ("a".into(), "b".into());
         activity.count(&a, |counts| counts.accepted += 1);
         activity.count(&b, |counts| counts.rejected += 2);
-        assert_eq!(activity.of("a").hour().accepted, 1);
+        assert_eq!(activity.of_source("a").hour().accepted, 1);
         assert_eq!(activity.all().day().requests(), 3);
         tokio::time::advance(BUCKET * 12).await;
         activity.count(&a, |counts| counts.accepted += 1);
-        assert_eq!(activity.of("a").hour().accepted, 1);
-        assert_eq!(activity.of("a").day().accepted, 2);
+        assert_eq!(activity.of_source("a").hour().accepted, 1);
+        assert_eq!(activity.of_source("a").day().accepted, 2);
         assert_eq!(activity.all().0.len(), 13);
         tokio::time::advance(BUCKET * (BUCKETS as u32 - 12)).await;
         assert_eq!(

@@ -134,7 +134,7 @@ pub fn sources_with(
                 .get(name)
                 .map(|heard| heard.at_ms)
                 .or_else(|| record.and_then(|record| record.last_seen));
-            let series = activity.of(name);
+            let series = activity.of_source(name);
             let key = format!("missed-heartbeat/{name}");
             let rejected = all_rejected
                 .iter()
@@ -206,7 +206,7 @@ pub fn destinations_with(
     let destinations = catalogue.destinations.iter().map(|facts| {
         let health = board.destinations.get(&facts.name);
         let waiting = backlog.iter().find(|one| one.destination == facts.name);
-        let series = activity.of(&facts.name);
+        let series = activity.of_destination(&facts.name);
         Destination {
             state: health.map(|health| health.state),
             since: health.map(|health| health.since.clone()),

@@ -162,7 +162,7 @@ async fn one(desk: &Desk, page: &Page<'_>, path: &str) -> Result<Found, Problem>
     if let Some(name) = path.strip_prefix("/sources/") {
         let source = api::source(desk, &decoded(name)).await?;
         let activity = &desk.about.metrics.activity;
-        let series = activity.of(&source.summary.name);
+        let series = activity.of_source(&source.summary.name);
         let content = sources::draw_one(page, &source, &series, activity.counted_for());
         let title = source.summary.name.to_string();
         return Ok((StatusCode::OK, title, "/sources", content));
