@@ -1,6 +1,7 @@
 //! A connection to PostgreSQL, for one thread at a time.
 //!
-//! Whoever uses it blocks, as with a file; each wait is bounded. Where an answer does not come in
+//! Whoever uses it blocks, as with a file, and drives the connection while it waits: no other thread
+//! is woken to send anything. Each wait is bounded. Where an answer does not come in
 //! time the socket is dropped: a commit is never cancelled, as PostgreSQL would then call it done
 //! before the standby has it. A connection that was lost is made anew by the next use, but not
 //! within a transaction.
@@ -9,7 +10,7 @@ use std::cell::{Cell as Flag, RefCell};
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::hash::{BuildHasher, RandomState};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll, Waker};
@@ -18,7 +19,6 @@ use std::time::{Duration, Instant};
 use rusqlite::types::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::Runtime;
-use tokio::task::AbortHandle;
 use tokio_postgres::error::{DbError, SqlState};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{AsyncMessage, Client, NoTls, SimpleQueryMessage};
@@ -35,7 +35,7 @@ pub const ANSWER: Duration = Duration::from_secs(8);
 /// The most statements that a connection keeps ready.
 const STATEMENTS: usize = 256;
 
-/// Drives the connections. Nothing that blocks runs on it.
+/// Makes the connections, and watches their sockets. Nothing that blocks runs on it.
 static RUNTIME: LazyLock<std::io::Result<Runtime>> = LazyLock::new(|| {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
@@ -131,14 +131,63 @@ struct Live {
     gathered: Gathered,
     /// The statements that run and were not waited for.
     soon: Vec<Sent<'static, Changed>>,
-    driver: AbortHandle,
+    driver: Driver,
     /// Set where a commit is not on the standby.
     warned: Arc<AtomicBool>,
 }
 
-impl Drop for Live {
-    fn drop(&mut self) {
-        self.driver.abort();
+/// The work of a connection: it sends what the client asks, and hands over the answers. `None` once
+/// the connection has ended; with it the client is closed.
+struct Driver(Option<Pin<Box<dyn Future<Output = ()> + Send>>>);
+
+impl Driver {
+    /// Drives a connection to its end, and listens to its warnings.
+    fn of<S, T>(mut connection: tokio_postgres::Connection<S, T>, warned: Arc<AtomicBool>) -> Self
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let work = async move {
+            while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await
+            {
+                if let AsyncMessage::Notice(notice) = message
+                    && *notice.code() == SqlState::WARNING
+                {
+                    warned.store(true, Ordering::Relaxed);
+                }
+            }
+        };
+        // Whoever waits in a task of a runtime gives nothing of it a turn, and gets no new budget.
+        Self(Some(Box::pin(tokio::task::unconstrained(work))))
+    }
+
+    /// Sends and receives what can be without a wait.
+    fn drive(&mut self, context: &mut Context<'_>) {
+        if let Some(work) = &mut self.0
+            && work.as_mut().poll(context).is_ready()
+        {
+            self.0 = None;
+        }
+    }
+
+    /// The same, for one who does not wait for more.
+    fn drive_now(&mut self) {
+        self.drive(&mut Context::from_waker(Waker::noop()));
+    }
+
+    /// Waits for an answer, at most for so long.
+    fn wait<F: Future>(&mut self, answer: F, within: Duration) -> Option<F::Output> {
+        let mut answer = pin!(answer);
+        let driven = poll_fn(|context| {
+            // What it asks is sent by the same turn.
+            let before = answer.as_mut().poll(context);
+            if before.is_ready() {
+                return before;
+            }
+            self.drive(context);
+            answer.as_mut().poll(context)
+        });
+        wait(driven, within)
     }
 }
 
@@ -216,12 +265,13 @@ impl Link {
             .map(|question| self.statement(question.sql));
         let statements: Vec<_> = statements.collect::<Result<_, _>>()?;
         let asked = self.with(|live, within| {
-            let client = &live.client;
+            let Live { client, driver, .. } = live;
             let begin = Sent::send(client.simple_query(sql));
             let asked = statements
                 .iter()
                 .zip(questions)
                 .map(|(statement, question)| {
+                    let client = &*client;
                     Sent::send(async move {
                         match &question.given {
                             Given::Nothing => client.query(statement, &[]).await,
@@ -237,7 +287,7 @@ impl Link {
                 begin.answer().await?;
                 answers(asked).await
             };
-            Ok(self.wait(all, within))
+            Ok(self.wait(driver, all, within))
         })?;
         let answers = match self.answered(asked) {
             Ok(answers) => answers,
@@ -267,8 +317,14 @@ impl Link {
         }
         // Behind what was not waited for. Where any of that failed, PostgreSQL rolls back.
         let asked = self.with(|live, within| {
-            let commit = Sent::send(live.client.simple_query("COMMIT"));
-            let soon = std::mem::take(&mut live.soon);
+            let Live {
+                client,
+                soon,
+                driver,
+                ..
+            } = live;
+            let commit = Sent::send(client.simple_query("COMMIT"));
+            let soon = std::mem::take(soon);
             let both = async {
                 for one in soon {
                     one.answer().await.map_err(|error| (error, true))?;
@@ -276,7 +332,7 @@ impl Link {
                 let committed = commit.answer().await;
                 committed.map_err(|error| (error, false))
             };
-            Ok(self.wait(both, within))
+            Ok(self.wait(driver, both, within))
         })?;
         match asked {
             Some(Ok(_)) => {}
@@ -313,10 +369,9 @@ impl Link {
         let Some(of) = live.as_mut() else { return };
         of.gathered = Gathered::default();
         of.soon.clear();
-        if !matches!(
-            self.wait(of.client.simple_query("ROLLBACK"), self.within.get()),
-            Some(Ok(_))
-        ) {
+        let asked = of.client.simple_query("ROLLBACK");
+        let answer = self.wait(&mut of.driver, asked, self.within.get());
+        if !matches!(answer, Some(Ok(_))) {
             live.take();
         }
     }
@@ -327,8 +382,10 @@ impl Link {
     /// The database's.
     pub fn batch(&self, sql: &str) -> Result<Vec<Vec<Option<String>>>, StoreError> {
         self.send_gathered()?;
-        let asked =
-            self.with(|live, within| Ok(self.wait(live.client.simple_query(sql), within)))?;
+        let asked = self.with(|live, within| {
+            let asked = live.client.simple_query(sql);
+            Ok(self.wait(&mut live.driver, asked, within))
+        })?;
         let messages = self.answered(asked)?;
         let rows = messages.into_iter().filter_map(|message| match message {
             SimpleQueryMessage::Row(row) => Some(
@@ -411,8 +468,10 @@ impl Link {
         statement: &tokio_postgres::Statement,
         params: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<tokio_postgres::Row>, StoreError> {
-        let asked =
-            self.with(|live, within| Ok(self.wait(live.client.query(statement, params), within)))?;
+        let asked = self.with(|live, within| {
+            let asked = live.client.query(statement, params);
+            Ok(self.wait(&mut live.driver, asked, within))
+        })?;
         self.answered(asked)
     }
 
@@ -424,8 +483,10 @@ impl Link {
         self.send_gathered()?;
         let statement = self.statement(sql)?;
         let asked = self.with(|live, within| {
-            let params = values.iter().map(Param);
-            Ok(self.wait(live.client.execute_raw(&statement, params), within))
+            let asked = live
+                .client
+                .execute_raw(&statement, values.iter().map(Param));
+            Ok(self.wait(&mut live.driver, asked, within))
         })?;
         let changed = self.answered(asked)?;
         self.changes.set(self.changes.get() + changed);
@@ -451,6 +512,10 @@ impl Link {
         let is_much = self.with(|live, _| Ok(live.gathered.add(sql, row, values)))?;
         if is_much {
             self.send_gathered()?;
+            self.with(|live, _| {
+                live.driver.drive_now();
+                Ok(())
+            })?;
         }
         Ok(())
     }
@@ -519,8 +584,10 @@ impl Link {
         name: &str,
         translated: &str,
     ) -> Result<tokio_postgres::Statement, StoreError> {
-        let asked =
-            self.with(|live, within| Ok(self.wait(live.client.prepare(translated), within)))?;
+        let asked = self.with(|live, within| {
+            let asked = live.client.prepare(translated);
+            Ok(self.wait(&mut live.driver, asked, within))
+        })?;
         let statement = self.answered(asked)?;
         self.with(|live, _| {
             if live.statements.len() >= STATEMENTS {
@@ -532,9 +599,14 @@ impl Link {
         Ok(statement)
     }
 
-    fn wait<F: Future>(&self, future: F, within: Duration) -> Option<F::Output> {
+    fn wait<F: Future>(
+        &self,
+        driver: &mut Driver,
+        answer: F,
+        within: Duration,
+    ) -> Option<F::Output> {
         self.waits.set(self.waits.get() + 1);
-        wait(future, within)
+        driver.wait(answer, within)
     }
 
     /// Calls `run` with the connection, which is made where there is none, and the longest wait.
@@ -543,6 +615,13 @@ impl Link {
         run: impl FnOnce(&mut Live, Duration) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let mut live = self.live.borrow_mut();
+        // It may have ended since the last use. What a transaction sends goes out together, once an
+        // answer is waited for.
+        if let Some(live) = live.as_mut()
+            && !self.in_transaction.get()
+        {
+            live.driver.drive_now();
+        }
         if live.as_ref().is_some_and(|live| live.client.is_closed()) {
             live.take();
         }
@@ -576,15 +655,11 @@ impl Link {
 
     fn failed(&self, error: &tokio_postgres::Error) -> StoreError {
         // What went before it and was not waited for may be the cause: that has the word.
-        let soon = self
-            .live
-            .borrow_mut()
-            .as_mut()
-            .map(|live| std::mem::take(&mut live.soon));
-        let cause = soon
-            .into_iter()
-            .flatten()
-            .find_map(|one| wait(one.answer(), CONNECT)?.err());
+        let cause = self.live.borrow_mut().as_mut().and_then(|live| {
+            let soon = std::mem::take(&mut live.soon);
+            soon.into_iter()
+                .find_map(|one| live.driver.wait(one.answer(), CONNECT)?.err())
+        });
         let error = cause.as_ref().unwrap_or(error);
         if is_away(error) {
             self.cut();
@@ -632,25 +707,17 @@ fn connect(address: &Address) -> Result<Live, StoreError> {
             Some(tls) => config
                 .connect(tls)
                 .await
-                .map(|(client, connection)| (client, boxed(connection, heard))),
+                .map(|(client, connection)| (client, Driver::of(connection, heard))),
             None => config
                 .connect(NoTls)
                 .await
-                .map(|(client, connection)| (client, boxed(connection, heard))),
+                .map(|(client, connection)| (client, Driver::of(connection, heard))),
         };
-        let (answer, driver) = match made {
-            Ok((client, driver)) => (Ok(client), Some(driver)),
-            Err(error) => (Err(error), None),
-        };
-        // The caller may have stopped waiting; then the client is dropped, and this ends.
-        let _ = connected.send(answer);
-        if let Some(driver) = driver {
-            driver.await;
-        }
+        // The caller may have stopped waiting; then the connection is dropped.
+        let _ = connected.send(made);
     });
-    let driver = task.abort_handle();
     match wait(waiting, CONNECT) {
-        Some(Ok(Ok(client))) => Ok(Live {
+        Some(Ok(Ok((client, driver)))) => Ok(Live {
             client: Arc::new(client),
             statements: HashMap::new(),
             gathered: Gathered::default(),
@@ -661,29 +728,10 @@ fn connect(address: &Address) -> Result<Live, StoreError> {
         Some(Ok(Err(error))) => Err(store_error(&error)),
         Some(Err(_)) => Err(StoreError::Away("the client stopped".to_owned())),
         None => {
-            driver.abort();
+            task.abort();
             Err(StoreError::Away(late(CONNECT)))
         }
     }
-}
-
-type Driver = Pin<Box<dyn Future<Output = ()> + Send>>;
-
-/// Drives a connection to its end, and listens to its warnings.
-fn boxed<S, T>(mut connection: tokio_postgres::Connection<S, T>, warned: Arc<AtomicBool>) -> Driver
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    Box::pin(async move {
-        while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
-            if let AsyncMessage::Notice(notice) = message
-                && *notice.code() == SqlState::WARNING
-            {
-                warned.store(true, Ordering::Relaxed);
-            }
-        }
-    })
 }
 
 fn late(within: Duration) -> String {

@@ -16,11 +16,13 @@ pub use wait::wait;
 /// after three seconds. Plans are kept, and made while a new store is empty: without a word they
 /// would read whole tables once these have grown, until the server has counted them. A plan that has
 /// to read one counts as very dear then, and the server would compile it, which takes longer than
-/// all the rest of a commit.
+/// all the rest of a commit. A question over an array would be planned anew each time, for longer
+/// than it takes.
 pub const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
     SET LOCAL idle_in_transaction_session_timeout = '3s';
     SET LOCAL enable_seqscan = off;
     SET LOCAL jit = off;
+    SET LOCAL plan_cache_mode = force_generic_plan;
     SELECT 1 FROM writer FOR UPDATE";
 
 /// Begins a transaction that reads, and sees one moment; with plans as above.

@@ -3,21 +3,34 @@
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-struct Unpark(Thread);
+use parking_lot::{Condvar, Mutex};
 
-impl Wake for Unpark {
+/// The bell of one wait. A thread's own token would do, but one that is rung after the wait would
+/// then end the thread's next pause, whatever that is for.
+#[derive(Default)]
+struct Bell {
+    rung: Mutex<bool>,
+    rings: Condvar,
+}
+
+impl Wake for Bell {
     fn wake(self: Arc<Self>) {
-        self.0.unpark();
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        *self.rung.lock() = true;
+        self.rings.notify_one();
     }
 }
 
 /// Waits for a future, at most for so long. The future must not need a runtime: those of a client
-/// of the database only wait for the task of its connection.
+/// of the database only wait for its connection.
 pub fn wait<F: Future>(future: F, within: Duration) -> Option<F::Output> {
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let bell = Arc::<Bell>::default();
+    let waker = Waker::from(Arc::clone(&bell));
     let mut context = Context::from_waker(&waker);
     let mut future = pin!(future);
     let started = Instant::now();
@@ -26,6 +39,46 @@ pub fn wait<F: Future>(future: F, within: Duration) -> Option<F::Output> {
             return Some(output);
         }
         let left = within.checked_sub(started.elapsed())?;
-        thread::park_timeout(left);
+        let mut rung = bell.rung.lock();
+        if !*rung {
+            bell.rings.wait_for(&mut rung, left);
+        }
+        *rung = false;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn ring_after_the_wait_ends_no_later_pause() {
+        let (sender, receiver) = std::sync::mpsc::channel::<Waker>();
+        let late = thread::spawn(move || receiver.recv().unwrap().wake());
+        let taken = std::future::poll_fn(|context| {
+            sender.send(context.waker().clone()).unwrap();
+            Poll::Ready(1)
+        });
+        assert_eq!(wait(taken, Duration::ZERO), Some(1));
+        late.join().unwrap();
+        let pause = Duration::from_millis(1);
+        let started = Instant::now();
+        thread::park_timeout(pause);
+        assert!(started.elapsed() >= pause, "the thread was woken");
+    }
+
+    #[test]
+    fn answer_of_another_thread_is_waited_for() {
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        let answering = thread::spawn(move || {
+            thread::park_timeout(Duration::from_millis(5));
+            sender.send(7)
+        });
+        assert_eq!(wait(receiver, Duration::from_secs(60)), Some(Ok(7)));
+        answering.join().unwrap().unwrap();
+        let never = std::future::pending::<()>();
+        assert_eq!(wait(never, Duration::from_millis(1)), None);
     }
 }
