@@ -50,7 +50,7 @@ pub struct PrefetchWindow {
     clock: Clock,
     /// Set where the store may hold more than was read.
     more: bool,
-    /// The time when the next alert becomes due, as far as is known.
+    /// The time of the next look at the store, where no commit asks for one before.
     again: Instant,
     /// Set where later arrivals may have to go before what waits.
     arrivals: bool,

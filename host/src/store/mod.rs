@@ -158,6 +158,7 @@ mod totals;
 mod touched;
 mod tracking;
 mod urgent;
+mod wait;
 mod wake;
 mod writer;
 

@@ -13,13 +13,13 @@ use super::command::Queued;
 use super::files::{Lock, Place};
 use super::handover::{Handovers, MadeDue};
 use super::identities::{self, Changes, Identities, Written};
-use super::postgres::wait;
 use super::repeats::Repeats;
 use super::shared::{Keeper, Session};
 use super::space::Space;
 use super::step::{Names, Step};
 use super::totals::Totals;
 use super::touched::Touched;
+use super::wait::wait;
 use super::{ALERTS_PER_REQUEST, DELIVERIES_PER_ALERT, StoreError, groups};
 use crate::log_throttle::LogThrottle;
 use crate::metrics::Metrics;
@@ -27,13 +27,13 @@ use crate::metrics::Metrics;
 /// The most commands in one transaction. With more, the first would wait for the last one's work.
 const GROUP: usize = 512;
 
-/// The longest wait of a settlement for others, where a commit waits for a database and its standby. A
+/// The longest wait of a few settlements for others, where a commit waits for a database and its standby. A
 /// sender that waits for each answer sends its next request about when the alert of the last one is
 /// delivered: the settlement would be committed first, and the append after that.
 const LINGER: Duration = Duration::from_millis(1);
 
 /// The most settlements that wait for an append. More are a group already.
-const LONE: usize = 2;
+const FEW: usize = 2;
 
 /// The pause between two questions about a commit whose outcome is not known.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -434,10 +434,10 @@ fn linger(
     within: Duration,
 ) {
     let started = Instant::now();
-    let is_lone = |group: &[Box<dyn Queued>]| {
-        (1..=LONE).contains(&group.len()) && group.iter().all(|one| one.turn() == Turn::Settles)
+    let are_few = |group: &[Box<dyn Queued>]| {
+        (1..=FEW).contains(&group.len()) && group.iter().all(|one| one.turn() == Turn::Settles)
     };
-    while is_lone(group) {
+    while are_few(group) {
         let left = within.saturating_sub(started.elapsed());
         match wait(queue.recv_many(messages, GROUP), left) {
             Some(1..) => take(messages, group, queue),
@@ -572,7 +572,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_lone_settlement_waits_for_an_append() {
+    fn only_a_few_settlements_wait_for_an_append() {
         let settlement = |number| queued(settle(number)).0;
         let request = |number| queued(append(number, PluginId(1))).0;
         let comes = |sender: &mpsc::Sender<Message>| {

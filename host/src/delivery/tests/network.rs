@@ -339,7 +339,7 @@ fn each_alert_arrives_in_order_and_opens_once_on_any_network() {
 }
 
 #[test]
-fn each_alert_in_postgresql_arrives_in_order_and_opens_once_on_any_network() {
+fn alerts_in_postgresql_arrive_in_order_on_any_network() {
     for seed in seeds(2) {
         if let Some(ground) = Ground::database() {
             simulate(ground, seed);

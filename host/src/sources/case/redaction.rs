@@ -192,9 +192,8 @@ impl Redaction {
         }
     }
 
-    /// Learns what follows the name of a scheme of `Authorization` within a text, as in a command that
-    /// a message quotes. A word that follows it in a sentence has no digit, and is no name with a
-    /// password.
+    /// Learns the word behind the name of a scheme of `Authorization` in a text, as in a quoted command.
+    /// A word behind it in a sentence has no digit, and is no name with a password.
     fn learn_schemes(&mut self, text: &str) {
         let is_of_it = |c: char| c.is_ascii_alphanumeric() || "-._~+/=".contains(c);
         let words = || {

@@ -27,8 +27,8 @@ use super::address::{Address, CONNECT};
 use super::codec::{Cell, Column, Param};
 use super::dialect::{self, translate};
 use super::gathered::{Batch, Gathered};
-use super::wait::wait;
 use crate::store::StoreError;
+use crate::store::wait::wait;
 
 /// The longest wait for an answer.
 pub const ANSWER: Duration = Duration::from_secs(8);
@@ -132,7 +132,7 @@ struct Live {
     /// The statements that run and were not waited for.
     soon: Vec<Sent<'static, Changed>>,
     driver: Driver,
-    /// Set where a commit is not on the standby.
+    /// Set by a warning of the server.
     warned: Arc<AtomicBool>,
 }
 
@@ -150,14 +150,16 @@ impl Driver {
         let work = async move {
             while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await
             {
+                // A commit is not on the standby, or there was nothing to commit.
                 if let AsyncMessage::Notice(notice) = message
-                    && *notice.code() == SqlState::WARNING
+                    && [SqlState::WARNING, SqlState::NO_ACTIVE_SQL_TRANSACTION]
+                        .contains(notice.code())
                 {
                     warned.store(true, Ordering::Relaxed);
                 }
             }
         };
-        // Whoever waits in a task of a runtime gives nothing of it a turn, and gets no new budget.
+        // A task that blocks here never yields, so its budget would run out and never be renewed.
         Self(Some(Box::pin(tokio::task::unconstrained(work))))
     }
 
@@ -170,7 +172,7 @@ impl Driver {
         }
     }
 
-    /// The same, for one who does not wait for more.
+    /// The same, for one who waits for nothing.
     fn drive_now(&mut self) {
         self.drive(&mut Context::from_waker(Waker::noop()));
     }
@@ -310,7 +312,6 @@ impl Link {
             self.roll_back();
             return Err(error);
         }
-        self.in_transaction.set(false);
         let warned = self.warned();
         if let Some(warned) = &warned {
             warned.store(false, Ordering::Relaxed);
@@ -333,8 +334,10 @@ impl Link {
                 committed.map_err(|error| (error, false))
             };
             Ok(self.wait(driver, both, within))
-        })?;
-        match asked {
+        });
+        // Until here: a new connection would have nothing to commit.
+        self.in_transaction.set(false);
+        match asked? {
             Some(Ok(_)) => {}
             // The database has said why it did not commit.
             Some(Err((error, earlier))) => {
@@ -356,7 +359,7 @@ impl Link {
         if warned.is_some_and(|warned| warned.load(Ordering::Relaxed)) {
             self.cut();
             return Err(StoreError::Unknown(
-                "the standby may not have the commit".to_owned(),
+                "the server warned of the commit: the standby may not have it".to_owned(),
             ));
         }
         Ok(())
@@ -512,10 +515,11 @@ impl Link {
         let is_much = self.with(|live, _| Ok(live.gathered.add(sql, row, values)))?;
         if is_much {
             self.send_gathered()?;
-            self.with(|live, _| {
-                live.driver.drive_now();
-                Ok(())
+            let asked = self.with(|live, within| {
+                let soon = std::mem::take(&mut live.soon);
+                Ok(self.wait(&mut live.driver, answers(soon), within))
             })?;
+            self.answered(asked)?;
         }
         Ok(())
     }
@@ -716,7 +720,7 @@ fn connect(address: &Address) -> Result<Live, StoreError> {
         // The caller may have stopped waiting; then the connection is dropped.
         let _ = connected.send(made);
     });
-    match wait(waiting, CONNECT) {
+    match wait(tokio::task::unconstrained(waiting), CONNECT) {
         Some(Ok(Ok((client, driver)))) => Ok(Live {
             client: Arc::new(client),
             statements: HashMap::new(),
@@ -784,4 +788,82 @@ fn why(error: &tokio_postgres::Error) -> String {
         source = cause.source();
     }
     why
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+    use crate::store::Location;
+    use crate::store::postgres::BEGIN;
+    use crate::store::shared::schema;
+    use crate::store::tests::ground::Ground;
+
+    const INSERT: &str = "INSERT INTO tracked (source) VALUES (?)";
+
+    /// A connection to a database with the tables of a store, if there is one.
+    fn link(ground: &Ground) -> Link {
+        let Location::Postgres(shared) = ground.location() else {
+            unreachable!("a database is one");
+        };
+        let link = Link::new(Arc::clone(&shared.address));
+        schema::make(&link).unwrap();
+        link
+    }
+
+    fn tracked(link: &Link) -> usize {
+        link.query("SELECT source FROM tracked", &[]).unwrap().len()
+    }
+
+    #[test]
+    fn commit_on_a_connection_that_ended_is_never_taken_for_one() {
+        let Some(ground) = Ground::database() else {
+            return;
+        };
+        let link = link(&ground);
+        // Its statements are ready, so the commit is the first to send anything.
+        link.begin(BEGIN).unwrap();
+        link.execute_soon(INSERT, vec![1.into()]).unwrap();
+        link.commit().unwrap();
+        for (number, is_noticed) in [(2_i64, false), (3, true)] {
+            link.begin(BEGIN).unwrap();
+            link.execute_soon(INSERT, vec![number.into()]).unwrap();
+            let ended = link.beside().query(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+                 WHERE datname = current_database() AND pid <> pg_backend_pid()",
+                &[],
+            );
+            assert_eq!(ended.unwrap().len(), 1);
+            if is_noticed {
+                // The thread that watches the socket has some time to learn of it.
+                thread::park_timeout(Duration::from_millis(50));
+            }
+            let error = link.commit().unwrap_err();
+            assert!(
+                matches!(error, StoreError::Unknown(_) | StoreError::Away(_)),
+                "{error}"
+            );
+            assert_eq!(tracked(&link), 1, "the connection is made anew");
+        }
+    }
+
+    #[test]
+    fn what_is_much_is_sent_within_the_transaction() {
+        let Some(ground) = Ground::database() else {
+            return;
+        };
+        let link = link(&ground);
+        let insert = "INSERT INTO events (alert, json) VALUES (?, ?)";
+        link.begin(BEGIN).unwrap();
+        for alert in 0..9_i64 {
+            let values = vec![alert.into(), "x".repeat(1024 * 1024).into()];
+            link.execute_soon(insert, values).unwrap();
+        }
+        let waits = link.waits();
+        link.commit().unwrap();
+        assert!(waits > 1, "it was sent before");
+        let count = link.query("SELECT count(*) FROM events", &[]).unwrap();
+        assert_eq!(count, [[Value::Integer(9)]]);
+    }
 }

@@ -84,7 +84,7 @@ pub fn look(link: &Link) -> Result<Guard, StoreError> {
     })
 }
 
-/// Makes due what waits behind the guard, and ends it.
+/// Ends the guard. Makes due the oldest behind it of each key with nothing due still.
 ///
 /// # Errors
 /// The database's.
@@ -96,8 +96,7 @@ pub fn end(link: &Link, instance: &str, clock: Clock) -> Result<(), StoreError> 
         if link.query(mine, &[instance.to_owned().into()])?.is_empty() {
             return Ok(0);
         }
-        // Where one of the key is due still, that one goes first, also before an older one that was
-        // sent again meanwhile.
+        // One still due goes first, also before an older one sent again meanwhile.
         let sql = "UPDATE queue SET due_at = ? WHERE due_at IS NULL AND id IN (
                        SELECT min(q.id) FROM queue q
                        JOIN guarded g ON g.ordering_key = q.ordering_key AND g.destination = q.destination

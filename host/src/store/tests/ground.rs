@@ -75,8 +75,7 @@ impl Ground {
         self.end(by, false);
     }
 
-    /// The same, and guards the keys with a delivery due, as the gateway does that takes over from one
-    /// whose lease has ended.
+    /// The same, and guards the keys with a delivery due, as a gateway does at a takeover.
     pub fn take_over(&self, by: &Connection) {
         self.end(by, true);
     }
@@ -103,8 +102,8 @@ impl Ground {
         transaction.commit().unwrap();
     }
 
-    /// Says that the gateways that were taken over from have nothing under way any more. The one that
-    /// leads ends the guard once it has heard it.
+    /// Says that the former gateways have nothing under way any more. The one that leads ends the guard
+    /// once it has heard it.
     pub fn release(&self) {
         if let Location::Postgres(shared) = self.location() {
             guard::is_gone(&shared, NODE).unwrap();

@@ -27,8 +27,8 @@ pub struct Model {
     pub answers: VecDeque<Answer>,
     /// By key: whether its alert is open in ITOC360.
     open: HashMap<u8, bool>,
-    /// The keys of which a gateway that was taken over from may have had a request on its way. What is
-    /// younger of them waits.
+    /// The keys with a delivery due at a takeover: a request of the former gateway may be on its way.
+    /// What is younger of them waits.
     guarded: HashSet<u8>,
     pub opened: usize,
     /// The number of requests that have arrived since the disk had all that came before.

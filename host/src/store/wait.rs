@@ -1,4 +1,5 @@
-//! Waiting for an answer of the database on a thread that may block, for a bounded time.
+//! Waiting on a thread that may block, for a bounded time: for an answer of the database, or for the
+//! writer's queue.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -7,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
-/// The bell of one wait. A thread's own token would do, but one that is rung after the wait would
-/// then end the thread's next pause, whatever that is for.
+/// The bell of one wait. The thread's own token would do, but a late ring would end the thread's next
+/// pause.
 #[derive(Default)]
 struct Bell {
     rung: Mutex<bool>,
@@ -26,8 +27,8 @@ impl Wake for Bell {
     }
 }
 
-/// Waits for a future, at most for so long. The future must not need a runtime: those of a client
-/// of the database only wait for its connection.
+/// Waits for a future, at most for so long. It must need no runtime of this thread: an answer of the
+/// database waits for its connection, whose socket another thread watches.
 pub fn wait<F: Future>(future: F, within: Duration) -> Option<F::Output> {
     let bell = Arc::<Bell>::default();
     let waker = Waker::from(Arc::clone(&bell));
