@@ -153,16 +153,12 @@ async fn large_body_of_a_proved_sender_fires_an_alert() {
     let wrong = json(&path).header("X-Twilio-Signature", &signature(&path, "another"));
     let signed = json(&path).header("X-Twilio-Signature", &signature(&path, twilio::AUTH_TOKEN));
     let shown = json("/in/shown").header("Authorization", &bearer);
-    for refused in [
-        form,
-        forged,
-        endless,
-        wrong,
-        json("/in/shown"),
-        shown,
-        signed,
-    ] {
+    for refused in [form, forged, wrong, json("/in/shown"), shown, signed] {
         gateway.post(&refused).await.is_problem(413);
+    }
+    // It is larger than what is read of any: its sender may be cut off before it reads the answer.
+    if let Ok(answer) = gateway.sender().post(&endless).await {
+        answer.is_problem(413);
     }
     until("all three are told", async || {
         let mut told = itoc360.own("rejected", "firing");
