@@ -288,6 +288,8 @@ const LATER: [&str; 6] = [
 async fn examples_for_monitoring_use_only_metrics_that_exist() {
     let itoc360 = Itoc360::alertmanager().await;
     let (_place, gateway) = Setup::new(&itoc360).start().await;
+    // The series of a destination begin with the task that delivers to it.
+    gateway.destination("itoc360", "healthy").await;
     let accept = [("accept", "application/openmetrics-text")];
     let page = gateway
         .admin_with(Method::GET, "/metrics", &accept, "")
