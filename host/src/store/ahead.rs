@@ -51,6 +51,8 @@ pub struct Queued {
     pub is_alone: bool,
     /// True if its alert went to a fallback, or may have.
     pub fell_back: bool,
+    /// True if its fallback has the alert, or waits for this one to end it.
+    pub is_awaited: bool,
 }
 
 /// What was read ahead.
@@ -71,7 +73,7 @@ const DELIVERIES: &str = "SELECT id, CASE WHEN attempts BETWEEN 0 AND 1000000000
     ordering_key, destination, source, priority,
     NOT EXISTS (SELECT 1 FROM queue o
                 WHERE o.ordering_key = q.ordering_key AND o.destination = q.destination AND o.id <> q.id),
-    EXISTS (SELECT 1 FROM fallbacks f WHERE f.id BETWEEN q.id / 16 * 16 AND q.id / 16 * 16 + 15)
+    EXISTS (SELECT 1 FROM fallbacks f WHERE f.id BETWEEN q.id / 16 * 16 AND q.id / 16 * 16 + 15), fell_back
     FROM queue q WHERE id = ANY(?)";
 
 const _: () = assert!(DELIVERIES_PER_ALERT == 16);
@@ -165,7 +167,8 @@ fn delivery(row: Vec<Value>) -> Option<(i64, Queued)> {
         priority,
         Value::Integer(is_alone),
         Value::Integer(fell_back),
-    ] = <[Value; 8]>::try_from(row).ok()?
+        Value::Integer(is_awaited),
+    ] = <[Value; 9]>::try_from(row).ok()?
     else {
         return None;
     };
@@ -177,6 +180,7 @@ fn delivery(row: Vec<Value>) -> Option<(i64, Queued)> {
         priority,
         is_alone: is_alone != 0,
         fell_back: fell_back != 0,
+        is_awaited: is_awaited != 0,
     };
     Some((id, queued))
 }
@@ -186,7 +190,7 @@ mod tests {
     use super::*;
 
     fn row(id: i64, key: i64) -> Vec<Value> {
-        [id, 1, key, 7, 8, 9, 1, 0].map(Value::Integer).to_vec()
+        [id, 1, key, 7, 8, 9, 1, 0, 0].map(Value::Integer).to_vec()
     }
 
     #[test]

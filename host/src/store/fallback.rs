@@ -3,7 +3,8 @@
 //!
 //! It goes there once, in the transaction that notes it, so that neither a crash nor a repetition
 //! sends it twice. It stays pending at its own destination. Where that takes it after all, the
-//! fallback is told, behind what it was sent before.
+//! fallback is told, behind what it was sent before. Where that has rejected it, the fallback is
+//! told by the resolve of its key: by the next one, or by the one that waits behind it.
 
 use plugin_sdk::contract::{self, Status};
 use rusqlite::types::Value;
@@ -15,7 +16,7 @@ use super::ids::{
 };
 use super::put::{CARRIED, Pending, enqueue};
 use super::step::Step;
-use super::{StoreError, json};
+use super::{StoreError, json, keys, tracking};
 use crate::alert::fallback::Reason;
 
 /// The number of deliveries that fall back in one commit. More would hold up the commits behind it.
@@ -96,24 +97,105 @@ pub struct To<'a> {
 
 /// Sends an alert to a fallback too. Returns whether that is news there: an alert goes to each
 /// destination once.
-pub fn fall_back(step: &mut Step<'_>, late: &Late, to: &To<'_>) -> Result<bool, StoreError> {
+fn fall_back(step: &mut Step<'_>, late: &Late, to: &To<'_>) -> Result<bool, StoreError> {
     let fallback = step.destination(to.fallback)?;
-    let [first, last] = delivery_ids(late.delivery.div_euclid(DELIVERIES_PER_ALERT as i64));
-    let has_it: bool = step
-        .transaction
-        .prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM queue WHERE id BETWEEN ?1 AND ?2 AND destination = ?3)
-                 OR EXISTS (SELECT 1 FROM dead WHERE id BETWEEN ?1 AND ?2 AND destination = ?3)
-                 OR EXISTS (SELECT 1 FROM attempts WHERE delivery BETWEEN ?1 AND ?2 AND destination = ?3)",
-        )?
-        .query_row([first, last, fallback], |row| row.get(0))?;
-    if has_it {
+    if is_at(step, late, fallback)? {
         return Ok(false);
     }
     for one in carried(step, late)? {
         add(step, &one, fallback, to)?;
     }
     add(step, late, fallback, to)
+}
+
+/// Sends an alert to a fallback too, because its destination has rejected it, and sees to it that
+/// the fallback is told of its end. Returns whether the alert is news there.
+pub fn rejected(step: &mut Step<'_>, late: &Late, to: &To<'_>) -> Result<bool, StoreError> {
+    let is_news = fall_back(step, late, to)?;
+    tracking::begin(step, late.source)?;
+    if !is_resolve(step, late.delivery)? {
+        match behind(step, late, to.destination)? {
+            Some(end) => {
+                let fallback = step.destination(to.fallback)?;
+                // One that is there already came before this alert.
+                if is_at(step, &end, fallback)? {
+                    pass_on(step, &end, fallback, to.now_ms)?;
+                } else {
+                    step.transaction
+                        .prepare_cached("UPDATE queue SET fell_back = 1 WHERE id = ?")?
+                        .execute([end.delivery])?;
+                    step.ahead.forget();
+                }
+            }
+            None => {
+                let alert = late.delivery.div_euclid(DELIVERIES_PER_ALERT as i64);
+                keys::open_also(step, late.ordering_key, alert, to.fallback)?;
+            }
+        }
+    }
+    Ok(is_news)
+}
+
+/// Passes a resolve that its destination has taken on to a fallback, which waits for it since an
+/// alert before it was rejected.
+pub fn ended(
+    step: &mut Step<'_>,
+    late: &Late,
+    fallback: &str,
+    now_ms: i64,
+) -> Result<(), StoreError> {
+    let fallback = step.destination(fallback)?;
+    if is_resolve(step, late.delivery)? && !is_at(step, late, fallback)? {
+        pass_on(step, late, fallback, now_ms)?;
+    }
+    Ok(())
+}
+
+/// Returns whether an alert has been sent to a destination, or waits for it.
+fn is_at(step: &Step<'_>, late: &Late, destination: i64) -> Result<bool, StoreError> {
+    let [first, last] = delivery_ids(late.delivery.div_euclid(DELIVERIES_PER_ALERT as i64));
+    let mut select = step.transaction.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM queue WHERE id BETWEEN ?1 AND ?2 AND destination = ?3)
+             OR EXISTS (SELECT 1 FROM dead WHERE id BETWEEN ?1 AND ?2 AND destination = ?3)
+             OR EXISTS (SELECT 1 FROM attempts WHERE delivery BETWEEN ?1 AND ?2 AND destination = ?3)",
+    )?;
+    Ok(select.query_row([first, last, destination], |row| row.get(0))?)
+}
+
+/// Returns whether the alert of a delivery is a resolve. One whose content is gone is none.
+fn is_resolve(step: &Step<'_>, delivery: i64) -> Result<bool, StoreError> {
+    let mut select = step
+        .transaction
+        .prepare_cached("SELECT json FROM events WHERE alert = ?")?;
+    let status = select.query_row([delivery.div_euclid(DELIVERIES_PER_ALERT as i64)], |row| {
+        let alert: Option<contract::Alert> = json(row, 0).ok();
+        Ok(alert.map(|alert| alert.status))
+    });
+    Ok(status.optional()?.flatten() == Some(Status::Resolve))
+}
+
+/// Returns the last delivery of the same ordering key that waits for a destination behind this one,
+/// where that is a resolve: the key ends with it.
+fn behind(step: &Step<'_>, late: &Late, destination: i64) -> Result<Option<Late>, StoreError> {
+    let mut select = step.transaction.prepare_cached(
+        "SELECT id, source, ordering_key, priority FROM queue
+         WHERE ordering_key = ?1 AND destination = ?2 AND id > ?3 ORDER BY id DESC LIMIT 1",
+    )?;
+    let last = select.query_row(
+        params![late.ordering_key, destination, late.delivery],
+        |row| {
+            Ok(Late {
+                delivery: row.get(0)?,
+                source: row.get(1)?,
+                ordering_key: row.get(2)?,
+                priority: row.get(3)?,
+            })
+        },
+    );
+    match last.optional()? {
+        Some(last) if is_resolve(step, last.delivery)? => Ok(Some(last)),
+        _ => Ok(None),
+    }
 }
 
 /// Returns the alerts that a delivery carries besides its own, as it sends their request as it came.
@@ -205,7 +287,6 @@ fn tell(
     fallback: i64,
     now_ms: i64,
 ) -> Result<(), StoreError> {
-    let alert = late.delivery.div_euclid(DELIVERIES_PER_ALERT as i64);
     let each = DELIVERIES_PER_ALERT as i64;
     let others_wait: bool = step
         .transaction
@@ -216,17 +297,7 @@ fn tell(
         )?
         .query_row([late.ordering_key, destination, each], |row| row.get(0))?;
     // A resolve has closed there what it was sent for.
-    let status: Option<Status> = step
-        .transaction
-        .prepare_cached("SELECT json FROM events WHERE alert = ?")?
-        .query_row([alert], |row| {
-            Ok(json::<contract::Alert>(row, 0)
-                .ok()
-                .map(|alert| alert.status))
-        })
-        .optional()?
-        .flatten();
-    if others_wait || status == Some(Status::Resolve) {
+    if others_wait || is_resolve(step, late.delivery)? {
         return Ok(());
     }
     let to = To {
@@ -239,8 +310,34 @@ fn tell(
     Ok(())
 }
 
-/// Adds a delivery to a fallback, at the next place of its alert.
+/// Adds a delivery to a fallback, and takes down what it stands in for, and why.
 fn add(step: &mut Step<'_>, late: &Late, fallback: i64, to: &To<'_>) -> Result<bool, StoreError> {
+    let Some(place) = next_place(step, late)? else {
+        return Ok(false);
+    };
+    step.transaction
+        .prepare_cached("INSERT INTO fallbacks (id, of, destination, reason) VALUES (?, ?, ?, ?)")?
+        .execute(params![
+            place,
+            late.delivery,
+            to.destination,
+            to.reason.as_str()
+        ])?;
+    let is_taken = to.reason == Reason::Taken;
+    queue(step, late, place, fallback, is_taken, to.now_ms)?;
+    Ok(true)
+}
+
+/// Adds a delivery of a resolve to a fallback, as if it had been sent there with the others.
+fn pass_on(step: &mut Step<'_>, late: &Late, fallback: i64, now_ms: i64) -> Result<(), StoreError> {
+    if let Some(place) = next_place(step, late)? {
+        queue(step, late, place, fallback, true, now_ms)?;
+    }
+    Ok(())
+}
+
+/// Returns the next place among the deliveries of an alert, where there is one.
+fn next_place(step: &Step<'_>, late: &Late) -> Result<Option<i64>, StoreError> {
     let [first, last] = delivery_ids(late.delivery.div_euclid(DELIVERIES_PER_ALERT as i64));
     let place: i64 = step
         .transaction
@@ -257,16 +354,21 @@ fn add(step: &mut Step<'_>, late: &Late, fallback: i64, to: &To<'_>) -> Result<b
             delivery = late.delivery,
             "an alert has no place left for its fallback; it waits for its own destination"
         );
-        return Ok(false);
+        return Ok(None);
     }
-    step.transaction
-        .prepare_cached("INSERT INTO fallbacks (id, of, destination, reason) VALUES (?, ?, ?, ?)")?
-        .execute(params![
-            place,
-            late.delivery,
-            to.destination,
-            to.reason.as_str()
-        ])?;
+    Ok(Some(place))
+}
+
+/// Queues a delivery to a fallback. One that ends what is open there is no alert of its own: it
+/// does not fall back in its turn.
+fn queue(
+    step: &mut Step<'_>,
+    late: &Late,
+    place: i64,
+    fallback: i64,
+    ends: bool,
+    now_ms: i64,
+) -> Result<(), StoreError> {
     step.ahead.forget();
     let pending = Pending {
         delivery: place,
@@ -274,14 +376,12 @@ fn add(step: &mut Step<'_>, late: &Late, fallback: i64, to: &To<'_>) -> Result<b
         source: late.source,
         ordering_key: late.ordering_key,
         priority: late.priority,
-        resolves: to.reason == Reason::Taken,
+        resolves: ends,
         attempts: 0,
-        since: to.now_ms,
-        // What is told to a fallback is no alert of its own.
-        fell_back: to.reason == Reason::Taken,
+        since: now_ms,
+        fell_back: ends,
     };
-    enqueue(step, &pending, to.now_ms)?;
-    Ok(true)
+    enqueue(step, &pending, now_ms)
 }
 
 /// Reads what a queue row is found by; whatever somebody wrote there that is no number does not

@@ -10,6 +10,7 @@ use rusqlite::{OptionalExtension, params};
 use super::StoreError;
 use super::command::Command;
 use super::ids::{alert_ids, request_id};
+use super::keys;
 use super::notice::{Notice, Told};
 use super::put;
 use super::request::{Failure, NewAlert, NewRequest, PluginRecord};
@@ -257,8 +258,9 @@ fn keep(
         received_at: String::new(),
         event,
     };
-    let alert = NewAlert::new(&alert, [destination])
+    let mut alert = NewAlert::new(&alert, [destination])
         .map_err(|error| StoreError::Disk(error.to_string()))?;
+    keys::end_everywhere(step, &mut alert)?;
     match put::known(step, id, &alert)? {
         None => put::put(step, id, &alert, None, true, now_ms),
         // Somebody wrote it there.

@@ -12,7 +12,8 @@ use crate::store::sql::Connection;
 use plugin_sdk::contract::{Alert, Status};
 use rusqlite::{OptionalExtension, params};
 
-use super::ids::{alert_ids, delivery_ids};
+use super::ids::{DELIVERIES_PER_ALERT, alert_ids, delivery_ids};
+use super::request::NewAlert;
 use super::step::Step;
 use super::{StoreError, json, text};
 use crate::config::shown_duration;
@@ -57,49 +58,66 @@ pub fn read(step: &Step<'_>, ordering_key: i64) -> Result<Option<Key>, StoreErro
 /// Returns the destinations at which a key is open as an alert of its own. Where they were not
 /// taken down, they are those of its newest alert, as long as these are kept.
 pub fn destinations(step: &Step<'_>, ordering_key: i64) -> Result<Vec<String>, StoreError> {
-    Ok(newest(step, ordering_key)?.map_or_else(Vec::new, |(_, names)| names))
-}
-
-/// Returns the same destinations, and the fallbacks with the newest alert of the key, where its
-/// destination has refused it for good.
-pub fn with_stand_ins(step: &Step<'_>, ordering_key: i64) -> Result<Vec<String>, StoreError> {
-    let Some((alert, mut names)) = newest(step, ordering_key)? else {
-        return Ok(Vec::new());
-    };
-    add(&mut names, stand_ins_of(step, alert)?);
-    Ok(names)
-}
-
-/// Returns the newest alert of a key, and its destinations.
-fn newest(step: &Step<'_>, ordering_key: i64) -> Result<Option<(i64, Vec<String>)>, StoreError> {
     let mut select = step
         .transaction
         .prepare_cached("SELECT alert, destinations FROM keys WHERE ordering_key = ?")?;
     let found = select.query_row([ordering_key], |row| {
         Ok((row.get(0)?, json(row, 1).unwrap_or_default()))
     });
-    let Some((alert, mut names)) = found.optional()? else {
-        return Ok(None);
+    let Some((alert, names)) = found.optional()? else {
+        return Ok(Vec::new());
     };
     if Vec::is_empty(&names) {
-        names = sent_to(step, alert)?;
+        return sent_to(step, alert);
     }
-    Ok(Some((alert, names)))
+    Ok(names)
 }
 
-fn stand_ins_of(step: &Step<'_>, alert: i64) -> Result<Vec<String>, StoreError> {
-    let mut select = step.transaction.prepare_cached(
-        "SELECT name FROM destinations WHERE id IN (
-             SELECT ifnull((SELECT destination FROM queue WHERE id = f.id),
-                           (SELECT destination FROM attempts WHERE delivery = f.id LIMIT 1))
-             FROM fallbacks f WHERE f.id BETWEEN ?1 AND ?2 AND f.reason <> 'taken'
-             AND NOT EXISTS (SELECT 1 FROM queue WHERE id = f.of)
-             AND NOT EXISTS (SELECT 1 FROM dead WHERE id = f.id)
-             AND NOT EXISTS (SELECT 1 FROM fallbacks t WHERE t.id BETWEEN ?1 AND ?2 AND t.of = f.of AND t.reason = 'taken'))
-         ORDER BY name",
-    )?;
-    let names = select.query_map(delivery_ids(alert), |row| row.get(0))?;
-    Ok(names.collect::<Result<_, _>>()?)
+/// Returns the destinations that were taken down for a key, whatever its newest alert is.
+pub fn noted(step: &Step<'_>, ordering_key: i64) -> Result<Vec<String>, StoreError> {
+    let mut select = step
+        .transaction
+        .prepare_cached("SELECT destinations FROM keys WHERE ordering_key = ? AND own = 1")?;
+    let found = select.query_row([ordering_key], |row| Ok(json(row, 0).unwrap_or_default()));
+    Ok(found.optional()?.unwrap_or_default())
+}
+
+/// Takes down that a key is open at a fallback as well: it has `alert`, which its destination has
+/// rejected.
+pub fn open_also(
+    step: &Step<'_>,
+    ordering_key: i64,
+    alert: i64,
+    fallback: &str,
+) -> Result<(), StoreError> {
+    let is_open = read(step, ordering_key)?.is_some_and(|key| key.own);
+    let mut names = if is_open {
+        destinations(step, ordering_key)?
+    } else {
+        sent_to(step, alert)?
+    };
+    add(&mut names, vec![fallback.to_owned()]);
+    step.transaction
+        .prepare_cached(
+            "INSERT INTO keys (ordering_key, alert, own, destinations) VALUES (?1, ?2, 1, ?3)
+             ON CONFLICT (ordering_key) DO UPDATE SET own = 1, destinations = ?3",
+        )?
+        .execute(params![ordering_key, alert, text(&names)?])?;
+    Ok(())
+}
+
+/// Has a resolve that the gateway makes go wherever else its key is open as well: to the fallback of
+/// a destination that rejected an alert of it. The key is closed then.
+pub fn end_everywhere(step: &Step<'_>, alert: &mut NewAlert) -> Result<(), StoreError> {
+    if alert.resolves {
+        let noted = noted(step, alert.ordering_key)?;
+        if !noted.is_empty() {
+            close(step, alert.ordering_key)?;
+            add(&mut alert.destinations, noted);
+            alert.destinations.truncate(DELIVERIES_PER_ALERT);
+        }
+    }
+    Ok(())
 }
 
 /// Returns the destinations of an alert, but for fallbacks.
@@ -243,7 +261,7 @@ pub fn fire(
         "DELETE FROM keys WHERE ordering_key IN
              (SELECT ordering_key FROM keys WHERE at <= ? ORDER BY at LIMIT ?)
          RETURNING ordering_key, (SELECT name FROM sources s WHERE s.id = source), destinations, resolve_after, json,
-                   (SELECT json FROM events e WHERE e.alert = timed), alert",
+                   (SELECT json FROM events e WHERE e.alert = timed)",
     )?;
     let due = delete.query_map(params![now_ms, most as i64], |row| {
         let fired = || -> rusqlite::Result<Fired> {
@@ -257,18 +275,9 @@ pub fn fire(
                 event,
             })
         };
-        Ok((row.get(0)?, fired().ok(), row.get(6)?))
+        Ok((row.get(0)?, fired().ok()))
     })?;
-    let due: Vec<(i64, Option<Fired>, i64)> = due.collect::<Result<_, _>>()?;
-    drop(delete);
-    let with_stand_ins = due.into_iter().map(|(ordering_key, mut fired, alert)| {
-        if let Some(fired) = &mut fired {
-            let open = &mut fired.destinations;
-            add(open, stand_ins_of(step, alert)?);
-        }
-        Ok((ordering_key, fired))
-    });
-    with_stand_ins.collect()
+    Ok(due.collect::<Result<_, _>>()?)
 }
 
 /// Adds names that are not there yet.

@@ -51,8 +51,9 @@ pub fn own_as(
         received_at: String::new(),
         event,
     };
-    let alert =
+    let mut alert =
         NewAlert::new(&alert, destinations).map_err(|error| StoreError::Disk(error.to_string()))?;
+    keys::end_everywhere(step, &mut alert)?;
     if let Some(resolve_after_ms) = resolve_after_ms {
         let key = Key {
             own: true,
@@ -63,13 +64,14 @@ pub fn own_as(
             resolve_after_ms,
             now_ms,
         };
-        let destinations = &alert.destinations;
+        let mut destinations = alert.destinations.clone();
+        keys::add(&mut destinations, keys::noted(step, alert.ordering_key)?);
         keys::replace(
             step,
             alert.ordering_key,
             first,
             key,
-            destinations,
+            &destinations,
             Some(&timer),
         )?;
     }

@@ -79,7 +79,6 @@ impl Command for ResolveAlert {
             order: None,
             ..event
         };
-        keys::close(step, ordering_key)?;
         let at_ms = self.entry.at_ms;
         own_as(
             step,
@@ -90,6 +89,7 @@ impl Command for ResolveAlert {
             at_ms,
             self.now_ms,
         )?;
+        keys::close(step, ordering_key)?;
         self.entry.insert(step.transaction)?;
         Ok(Resolution::Done)
     }

@@ -13,7 +13,6 @@ use super::ids::{ALERTS_PER_REQUEST, DELIVERIES_PER_ALERT, request_id_text};
 use super::json;
 use super::shared::guard;
 use super::step::Step;
-use super::tracking;
 use crate::alert::Outcome;
 use crate::alert::fallback::Reason;
 use crate::alert::test;
@@ -57,7 +56,7 @@ const OF_A_TEST: &str = "it was a test: nothing waits for an operator";
 /// can be counted on from.
 const TAKEN: &str =
     "SELECT CASE WHEN attempts BETWEEN 0 AND 1000000000 THEN attempts ELSE 0 END + 1,
-    ordering_key, destination, source, priority FROM queue WHERE id = ?";
+    ordering_key, destination, source, priority, fell_back FROM queue WHERE id = ?";
 
 impl Command for Settle {
     /// True if the alert went to a fallback.
@@ -144,9 +143,15 @@ impl Settle {
             return Ok(false);
         };
         match (&self.settlement.outcome, &self.settlement.fallback) {
-            (Outcome::Accepted(_), _) if !taken.fell_back => Ok(false),
-            (Outcome::Accepted(_), _) => {
-                fallback::taken(step, &late, *destination, self.now_ms)?;
+            (Outcome::Accepted(_), fallback) => {
+                if taken.fell_back {
+                    fallback::taken(step, &late, *destination, self.now_ms)?;
+                }
+                if taken.is_awaited
+                    && let Some(fallback) = fallback
+                {
+                    fallback::ended(step, &late, fallback, self.now_ms)?;
+                }
                 Ok(false)
             }
             (Outcome::Rejected { .. }, Some(fallback)) => {
@@ -156,10 +161,7 @@ impl Settle {
                     reason: Reason::Rejected,
                     now_ms: self.now_ms,
                 };
-                let fell_back = fallback::fall_back(step, &late, &to)?;
-                // Its end is told to the fallback as well.
-                tracking::begin(step, late.source)?;
-                Ok(fell_back)
+                fallback::rejected(step, &late, &to)
             }
             _ => Ok(false),
         }
@@ -223,6 +225,7 @@ fn find(step: &Step<'_>, delivery: i64) -> Result<Option<Queued>, StoreError> {
                 priority: row.get(4)?,
                 is_alone: false,
                 fell_back: true,
+                is_awaited: row.get::<_, Value>(5)? == Value::Integer(1),
             })
         });
     Ok(found.optional()?)

@@ -7,12 +7,15 @@
 
 use std::borrow::Cow;
 
+use rusqlite::params;
+
 use super::StoreError;
 use super::ids::{ALERTS_PER_REQUEST, DELIVERIES_PER_ALERT, alert_ids};
 use super::keys::{self, Key, Timer, add};
 use super::request::{Handling, NewAlert};
 use super::step::Step;
 use super::{groups, mutes};
+use crate::config::OWN_SOURCE;
 
 /// The reason for which a resolve is ignored whose key is not open anywhere.
 const NOT_OPEN: &str = "its key is not open at any destination";
@@ -137,7 +140,7 @@ fn resolve(step: &mut Step<'_>, id: i64, alert: &NewAlert) -> Result<Way, StoreE
         groups::resolve_key(step, group)?;
     }
     if key.own {
-        let open = keys::with_stand_ins(step, alert.ordering_key)?;
+        let open = keys::destinations(step, alert.ordering_key)?;
         keys::close(step, alert.ordering_key)?;
         return Ok(way_to(open, alert));
     }
@@ -156,7 +159,7 @@ fn resolve(step: &mut Step<'_>, id: i64, alert: &NewAlert) -> Result<Way, StoreE
     }
 }
 
-/// Returns the way of a resolve to the destinations where its key is open, stand-ins included. In
+/// Returns the way of a resolve to the destinations where its key is open, fallbacks included. In
 /// the place of those without a configuration it goes where it would go by itself.
 fn way_to(mut open: Vec<String>, alert: &NewAlert) -> Way {
     let configured = &alert.handling.configured;
@@ -221,9 +224,14 @@ fn is_tracked(step: &mut Step<'_>, source: i64) -> Result<bool, StoreError> {
 }
 
 /// Begins to track a source, where that is not done yet, with the next request: a fallback has one
-/// of its alerts for good, and is to be told of its end.
+/// of its alerts for good, and is to be told of its end. The gateway itself knows where its own are
+/// open.
 pub fn begin(step: &mut Step<'_>, source: i64) -> Result<(), StoreError> {
-    if is_tracked(step, source)? {
+    let mut select = step
+        .transaction
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM sources WHERE id = ? AND name = ?)")?;
+    let is_own = select.query_row(params![source, OWN_SOURCE], |row| row.get(0))?;
+    if is_own || is_tracked(step, source)? {
         return Ok(());
     }
     let [next, _] = alert_ids(*step.next_seq);

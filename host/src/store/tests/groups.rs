@@ -211,10 +211,21 @@ impl Bench {
                 let words: Vec<_> = event.title.split(' ').take(2).collect();
                 let status = event.status.as_str();
                 seen.push(format!("{} {status}: {}", event.key(), words.join(" ")));
-                let settled = settlement(due.id, now, Some(200), accepted());
+                let mut settled = settlement(due.id, now, Some(200), accepted());
+                settled.fallback = (destination == DESTINATION).then(|| "fallback".to_owned());
                 self.store.settle(settled).await.unwrap();
             }
         }
+    }
+
+    /// Has the destination reject what it is to take next.
+    async fn reject(&self) {
+        let now = self.store.clock().now_ms();
+        let mut reader = self.store.due_reader().unwrap();
+        let due = reader.due(DESTINATION, now, &HashSet::new(), 1).unwrap();
+        let mut settled = settlement(due[0].id, now, Some(400), rejected());
+        settled.fallback = Some("fallback".to_owned());
+        self.store.settle(settled).await.unwrap();
     }
 
     fn listed(&self, state: Option<ListedState>, group: Option<&str>) -> Vec<String> {
@@ -639,29 +650,21 @@ async fn resolve_goes_where_its_key_is_open() {
 #[tokio::test(start_paused = true)]
 async fn fallback_of_a_rejected_alert_is_told_of_its_end() {
     let mut bench = Bench::new().await;
-    let rejects = async |bench: &Bench| {
-        let now = bench.store.clock().now_ms();
-        let mut reader = bench.store.due_reader().unwrap();
-        let due = reader.due(DESTINATION, now, &HashSet::new(), 1).unwrap();
-        let mut settled = settlement(due[0].id, now, Some(400), rejected());
-        settled.fallback = Some("fallback".to_owned());
-        bench.store.settle(settled).await.unwrap();
-    };
     bench.keep(Policy::default(), &[("k1-1", "1")]).await;
-    rejects(&bench).await;
+    bench.reject().await;
     bench.close(Policy::default(), "k1-2").await;
     let lines = ["k1 trigger: [fallback for", "k1 resolve: event k1-2"];
     assert_eq!(bench.take("fallback").await, lines);
     assert_eq!(bench.take(DESTINATION).await, lines[1..]);
     bench.keep(TIMED, &[("k2-1", "1")]).await;
-    rejects(&bench).await;
+    bench.reject().await;
     bench.pass_until(61 * MINUTE).await;
     let lines = ["k2 trigger: [fallback for", "k2 resolve: event k2-1"];
     assert_eq!(bench.take("fallback").await, lines);
     assert_eq!(bench.take(DESTINATION).await, lines[1..]);
     // One that is not configured any more would wait for its destination for ever.
     bench.keep(Policy::default(), &[("k3-1", "1")]).await;
-    rejects(&bench).await;
+    bench.reject().await;
     let end = sent("k3-2", Status::Resolve, &[DESTINATION]);
     let end = end.among(&[DESTINATION.to_owned()]);
     let reading = Reading::alerts(vec![end]);
@@ -669,6 +672,69 @@ async fn fallback_of_a_rejected_alert_is_told_of_its_end() {
     let lines = ["k3 trigger: [fallback for", "k3 resolve: event k3-2"];
     assert_eq!(bench.take("fallback").await, lines[..1]);
     assert_eq!(bench.take(DESTINATION).await, lines[1..]);
+    bench.whole();
+}
+
+#[tokio::test(start_paused = true)]
+async fn fallback_is_told_of_the_end_whatever_came_between() {
+    let mut bench = Bench::new().await;
+    // An alert of the same key that the destination takes.
+    bench.keep(Policy::default(), &[("k1-1", "1")]).await;
+    bench.reject().await;
+    bench.keep(Policy::default(), &[("k1-2", "1")]).await;
+    bench.take(DESTINATION).await;
+    bench.close(Policy::default(), "k1-3").await;
+    let lines = ["k1 trigger: [fallback for", "k1 resolve: event k1-3"];
+    assert_eq!(bench.take("fallback").await, lines);
+    assert_eq!(bench.take(DESTINATION).await, lines[1..]);
+    // A resolve that waits behind the alert already, and another alert between them.
+    for id in ["k2-1", "k2-2"] {
+        bench.keep(Policy::default(), &[(id, "1")]).await;
+    }
+    bench.close(Policy::default(), "k2-3").await;
+    for _ in ["k2-1", "k2-2"] {
+        bench.reject().await;
+        let lines = ["k2 trigger: [fallback for"];
+        assert_eq!(bench.take("fallback").await, lines);
+    }
+    assert_eq!(
+        bench.take(DESTINATION).await,
+        ["k2 resolve: event k2-3"],
+        "the fallback waits for what the destination makes of it"
+    );
+    assert_eq!(bench.take("fallback").await, ["k2 resolve: event k2-3"]);
+    // The same, and the destination rejects the resolve as well.
+    bench.keep(Policy::default(), &[("k3-1", "1")]).await;
+    bench.close(Policy::default(), "k3-2").await;
+    bench.reject().await;
+    bench.reject().await;
+    let lines = ["k3 trigger: [fallback for", "k3 resolve: [fallback for"];
+    assert_eq!(bench.take("fallback").await, lines);
+    assert!(bench.take(DESTINATION).await.is_empty());
+    bench.whole();
+}
+
+#[tokio::test(start_paused = true)]
+async fn fallback_of_a_rejected_group_is_told_of_its_end() {
+    let mut bench = Bench::new().await;
+    bench.keep(GROUPED, &[("e1", "1"), ("e2", "1")]).await;
+    bench.reject().await;
+    bench.keep(GROUPED, &[("e3", "1")]).await;
+    bench.pass_until(20 * MINUTE).await;
+    let update = ["group/code=1 trigger: 3 events"];
+    assert_eq!(bench.take(DESTINATION).await, update);
+    bench.pass_until(60 * MINUTE).await;
+    let ends = "group/code=1 resolve: 3 events";
+    assert_eq!(bench.take(DESTINATION).await, [ends]);
+    let lines = ["group/code=1 trigger: [fallback for", ends];
+    assert_eq!(bench.take("fallback").await, lines);
+    // The next group of these labels opens and ends without it.
+    bench.keep(GROUPED, &[("e4", "1")]).await;
+    bench.pass_until(120 * MINUTE).await;
+    let opens = "group/code=1 trigger: 1 event";
+    let ends = "group/code=1 resolve: 1 event";
+    assert_eq!(bench.take(DESTINATION).await, [opens, ends]);
+    assert!(bench.take("fallback").await.is_empty());
     bench.whole();
 }
 

@@ -95,9 +95,9 @@ struct Model {
     tracked: BTreeSet<u8>,
     /// By alert that is not ignored, its source and key.
     placed: BTreeMap<i64, (u8, u8)>,
-    /// By source and key, the newest alert of an open one, and whether it is open at both
-    /// destinations; none where that was before it was tracked.
-    open: HashMap<(u8, u8), (i64, Option<bool>)>,
+    /// By source and key, the newest alert of an open one, and where it is open; none where that was
+    /// before it was tracked.
+    open: HashMap<(u8, u8), (i64, Option<Vec<u8>>)>,
     newest: i64,
     now: i64,
 }
@@ -116,6 +116,7 @@ struct Delivery {
     /// The time before which its destination asked not to be sent it.
     not_before: i64,
     since: i64,
+    /// True if its fallback has the alert, or waits for this one to end it.
     fell_back: bool,
     /// The delivery that it stands in for, and whether it tells that this one was taken.
     stands_for: Option<(i64, bool)>,
@@ -230,17 +231,17 @@ impl Model {
             return all(both);
         }
         let row = self.open.remove(&of);
-        let before = row.map(|(id, both)| both.unwrap_or_else(|| self.went_to_both(id)));
+        let before = row.map(|(id, open)| open.unwrap_or_else(|| self.went_to(id)));
         if resolves {
-            let mut open = all(before.unwrap_or(both));
-            open.extend(
-                row.filter(|(id, _)| self.has_stand_in(*id))
-                    .map(|_| FALLBACK),
-            );
-            return open;
+            return before.unwrap_or_else(|| all(both));
         }
-        let open = (alert, Some(both || before.unwrap_or(false)));
-        self.open.insert(of, open);
+        let mut open = all(both);
+        for destination in before.unwrap_or_default() {
+            if !open.contains(&destination) {
+                open.push(destination);
+            }
+        }
+        self.open.insert(of, (alert, Some(open)));
         all(both)
     }
 
@@ -252,25 +253,20 @@ impl Model {
         }
     }
 
-    /// Returns whether the fallback has an alert that its destination will not take.
-    fn has_stand_in(&self, alert: i64) -> bool {
-        let of_alert = || {
-            self.deliveries
-                .iter()
-                .filter(|(id, _)| alert_of(**id) == alert)
-        };
-        let is_told = |of: i64| of_alert().any(|(_, one)| one.stands_for == Some((of, true)));
-        of_alert().any(|(_, one)| match one.stands_for {
-            Some((of, false)) => {
-                one.state != "dead" && self.deliveries[&of].state != "pending" && !is_told(of)
-            }
-            _ => false,
-        })
+    fn went_to_both(&self, alert: i64) -> bool {
+        self.went_to(alert).contains(&1)
     }
 
-    fn went_to_both(&self, alert: i64) -> bool {
-        let mut deliveries = self.deliveries.iter();
-        deliveries.any(|(id, one)| alert_of(*id) == alert && one.destination == 1)
+    /// Returns the destinations of an alert in the order of their names, but for fallbacks.
+    fn went_to(&self, alert: i64) -> Vec<u8> {
+        let deliveries = self.deliveries.iter();
+        let of_alert = deliveries
+            .filter(|(id, one)| alert_of(**id) == alert && one.stands_for.is_none())
+            .map(|(_, one)| one.destination);
+        let of_alert: BTreeSet<u8> = of_alert.collect();
+        let mut of_alert: Vec<u8> = of_alert.into_iter().collect();
+        of_alert.sort_by_key(|number| DESTINATIONS[usize::from(*number)]);
+        of_alert
     }
 
     fn stored(&mut self, source: u8, seq: i64, appended: Appended) -> Appended {
@@ -387,8 +383,16 @@ impl Model {
                 (0, "dead") => {
                     self.stand_in(id, false);
                     self.track(one.source);
+                    if !one.resolves {
+                        self.see_to_its_end(id, &one);
+                    }
                 }
-                (0, _) => self.taken(id, &one),
+                (0, _) => {
+                    self.taken(id, &one);
+                    if one.fell_back && one.resolves && !self.is_at_fallback(alert_of(id)) {
+                        self.pass_on(id);
+                    }
+                }
                 _ => {}
             }
             if let Some((_, head)) = self.line(&one).next() {
@@ -397,19 +401,69 @@ impl Model {
         }
     }
 
+    /// Has the fallback told of the end of an alert that its destination has rejected: by the
+    /// resolve that waits behind it, or by the next one.
+    fn see_to_its_end(&mut self, id: i64, one: &Delivery) {
+        let last = self
+            .line(one)
+            .last()
+            .map(|(last, one)| (*last, one.resolves));
+        if let Some((last, true)) = last.filter(|(last, _)| *last > id) {
+            if self.is_at_fallback(alert_of(last)) {
+                self.pass_on(last);
+            } else {
+                self.deliveries.get_mut(&last).unwrap().fell_back = true;
+            }
+            return;
+        }
+        let (newest, mut open) = match self.open.remove(&(one.source, one.key)) {
+            Some((newest, Some(open))) => (newest, open),
+            Some((newest, None)) => (newest, self.went_to(newest)),
+            None => (alert_of(id), self.went_to(alert_of(id))),
+        };
+        if !open.contains(&FALLBACK) {
+            open.push(FALLBACK);
+        }
+        self.open
+            .insert((one.source, one.key), (newest, Some(open)));
+    }
+
+    fn is_at_fallback(&self, alert: i64) -> bool {
+        let mut deliveries = self.deliveries.iter();
+        deliveries.any(|(id, one)| alert_of(*id) == alert && one.destination == FALLBACK)
+    }
+
+    /// Sends a resolve to the fallback, at the next place of its alert.
+    fn pass_on(&mut self, id: i64) {
+        let one = self.deliveries[&id].clone();
+        let passed_on = Delivery {
+            destination: FALLBACK,
+            priority: one.urgency,
+            urgency: one.urgency,
+            state: "pending",
+            due_at: None,
+            not_before: 0,
+            since: self.now,
+            fell_back: true,
+            stands_for: None,
+            ..one
+        };
+        self.enqueue(self.next_place(id), passed_on, self.now, true);
+    }
+
+    fn next_place(&self, id: i64) -> i64 {
+        let places = self.deliveries.keys().map(|other| *other + 1);
+        let places = places.filter(|place| alert_of(place - 1) == alert_of(id));
+        places.max().unwrap()
+    }
+
     /// Adds a delivery to the fallback, at the next place of its alert; one that sends the alert,
     /// once.
     fn stand_in(&mut self, id: i64, taken: bool) {
-        let alert = alert_of(id);
-        let of_alert = || {
-            self.deliveries
-                .iter()
-                .filter(|(other, _)| alert_of(**other) == alert)
-        };
-        if !taken && of_alert().any(|(_, one)| one.destination == FALLBACK) {
+        if !taken && self.is_at_fallback(alert_of(id)) {
             return;
         }
-        let place = of_alert().map(|(other, _)| *other + 1).max().unwrap();
+        let place = self.next_place(id);
         let one = self.deliveries[&id].clone();
         let stand_in = Delivery {
             destination: FALLBACK,

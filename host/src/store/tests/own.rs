@@ -104,6 +104,30 @@ fn ends(key: &str) -> (String, bool) {
 }
 
 #[tokio::test(start_paused = true)]
+async fn fallback_of_a_rejected_internal_alert_is_told_of_its_end() {
+    let bench = Bench::new().await;
+    let held_event = held(0).event;
+    let key = held_event.key();
+    for at in [0, 2] {
+        bench.store.tell(held(at)).await.unwrap();
+        let mut reader = bench.store.due_reader().unwrap();
+        let due = reader.due(DESTINATION, 9, &HashSet::new(), 1).unwrap();
+        let mut settled = settlement(due[0].id, 1, Some(400), rejected());
+        settled.fallback = Some("fallback".to_owned());
+        bench.store.settle(settled).await.unwrap();
+        bench.store.tell(well(at + 1)).await.unwrap();
+        assert_eq!(bench.deliver_to("fallback").await, [opens(key), ends(key)]);
+        assert_eq!(bench.deliver().await, [ends(key)]);
+    }
+    // What the destination takes is its own matter.
+    bench.store.tell(held(4)).await.unwrap();
+    bench.store.tell(well(5)).await.unwrap();
+    assert_eq!(bench.deliver().await, [opens(key), ends(key)]);
+    assert!(bench.deliver_to("fallback").await.is_empty());
+    bench.whole();
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_told_is_an_alert_of_a_request_that_nobody_sent() {
     let bench = Bench::new().await;
     assert!(bench.store.tell(held(7)).await.unwrap());
