@@ -200,8 +200,20 @@ impl Delivery {
                 .next_wake(now)
                 .map_or(IDLE, |wake| wake.saturating_duration_since(now));
             tokio::select! {
-                Some(attempt) = sending.join_next() => self.ended(attempt, &mut settling),
-                Some(Ok(settled)) = settling.join_next() => self.settled(settled),
+                // Whatever else has ended meanwhile is part of this turn: a turn costs more than
+                // any of it.
+                Some(attempt) = sending.join_next() => {
+                    self.ended(attempt, &mut settling);
+                    while let Some(attempt) = sending.try_join_next() {
+                        self.ended(attempt, &mut settling);
+                    }
+                }
+                Some(Ok(settled)) = settling.join_next() => {
+                    self.settled(settled);
+                    while let Some(Ok(settled)) = settling.try_join_next() {
+                        self.settled(settled);
+                    }
+                }
                 // The window finds what is due by the commits.
                 Some(_) = waking.join_next() => {}
                 Some(Err(error)) = timer.join_next() => {
