@@ -27,6 +27,11 @@ pub enum Turn {
     Other,
 }
 
+/// What `queue.fell_back` says of a delivery: it has not gone to the fallback of its destination.
+pub const NOT_YET: i64 = 0;
+/// Nor has this, and it is a resolve: the fallback has an alert before it, which was rejected.
+pub const AWAITED: i64 = 2;
+
 /// The rows that commands will look for.
 #[derive(Debug, Default)]
 pub struct Wanted {
@@ -50,8 +55,8 @@ pub struct Queued {
     /// True if no other of its ordering key waits for its destination.
     pub is_alone: bool,
     /// True if its alert went to a fallback, or may have.
-    pub fell_back: bool,
-    /// True if its fallback has the alert, or waits for this one to end it.
+    pub has_stand_in: bool,
+    /// True if its fallback waits for it, as [`AWAITED`] says.
     pub is_awaited: bool,
 }
 
@@ -166,8 +171,8 @@ fn delivery(row: Vec<Value>) -> Option<(i64, Queued)> {
         source,
         priority,
         Value::Integer(is_alone),
+        Value::Integer(has_stand_in),
         Value::Integer(fell_back),
-        Value::Integer(is_awaited),
     ] = <[Value; 9]>::try_from(row).ok()?
     else {
         return None;
@@ -179,8 +184,8 @@ fn delivery(row: Vec<Value>) -> Option<(i64, Queued)> {
         source,
         priority,
         is_alone: is_alone != 0,
-        fell_back: fell_back != 0,
-        is_awaited: is_awaited != 0,
+        has_stand_in: has_stand_in != 0,
+        is_awaited: fell_back == AWAITED,
     };
     Some((id, queued))
 }

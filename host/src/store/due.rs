@@ -10,6 +10,7 @@ use crate::store::sql::{Connection, Row, Transaction};
 use plugin_sdk::contract::Priority;
 use rusqlite::{OptionalExtension, params};
 
+use super::ahead::{AWAITED, NOT_YET};
 use super::handover::{Due, READ_BYTES};
 use super::ids::{ALERTS_PER_REQUEST, DELIVERIES_PER_ALERT, request_id_text};
 use super::jobs::{self, Job};
@@ -81,7 +82,7 @@ pub fn bring_back(transaction: &Transaction<'_>, now_ms: i64) -> Result<(), Stor
     // By destination, so that only what is to be changed is read.
     let ahead = later_than(
         transaction,
-        "SELECT q.id FROM destinations d CROSS JOIN (SELECT 0 AS fell_back UNION ALL SELECT 1) f
+        "SELECT q.id FROM destinations d CROSS JOIN (SELECT 0 AS fell_back UNION ALL SELECT 1 UNION ALL SELECT 2) f
          CROSS JOIN queue q INDEXED BY queue_since
          ON q.destination = d.id AND q.fell_back = f.fell_back AND q.since > ?1",
         params![now_ms],
@@ -336,9 +337,15 @@ impl DueReader {
     pub fn not_fallen_back_since(&self, destination: &str) -> Result<Option<i64>, StoreError> {
         let mut statement = self.connection.prepare_cached(
             "SELECT min(since) FROM queue INDEXED BY queue_since
-             WHERE destination = (SELECT id FROM destinations WHERE name = ?) AND fell_back = 0",
+             WHERE destination = (SELECT id FROM destinations WHERE name = ?) AND fell_back = ?",
         )?;
-        Ok(statement.query_row([destination], |row| row.get(0))?)
+        let mut oldest = None;
+        for fell_back in [NOT_YET, AWAITED] {
+            let since: Option<i64> =
+                statement.query_row(params![destination, fell_back], |row| row.get(0))?;
+            oldest = [oldest, since].into_iter().flatten().min();
+        }
+        Ok(oldest)
     }
 
     /// Returns the number of alerts that wait for `destination`, and since when the oldest of them

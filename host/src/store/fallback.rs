@@ -10,6 +10,7 @@ use plugin_sdk::contract::{self, Status};
 use rusqlite::types::Value;
 use rusqlite::{OptionalExtension, params};
 
+use super::ahead::{AWAITED, NOT_YET};
 use super::command::Command;
 use super::ids::{
     ALERTS_PER_REQUEST, DELIVERIES_PER_ALERT, alert_ids, deliveries_of, delivery_ids,
@@ -45,23 +46,14 @@ impl Command for FallBack {
 
     fn run(&self, step: &mut Step<'_>) -> Result<FellBack, StoreError> {
         let destination = step.destination(&self.destination)?;
-        let late: Vec<Late> = step
-            .transaction
-            .prepare_cached(
-                "SELECT id, source, ordering_key, priority FROM queue INDEXED BY queue_since
-                 WHERE destination = ?1 AND fell_back = 0 AND since <= ?2 ORDER BY since, id LIMIT ?3",
-            )?
-            .query_map(params![destination, self.since_ms, BATCH as i64], |row| {
-                Ok(Late {
-                    delivery: row.get(0)?,
-                    source: row.get(1)?,
-                    ordering_key: row.get(2)?,
-                    priority: row.get(3)?,
-                })
-            })?
-            .collect::<Result<_, _>>()?;
+        let mut late = Vec::new();
+        for fell_back in [NOT_YET, AWAITED] {
+            late.extend(self.late(step, destination, fell_back)?);
+        }
+        late.sort_unstable_by_key(|(since, one)| (*since, one.delivery));
+        late.truncate(BATCH);
         let mut deliveries = 0;
-        for one in &late {
+        for (_, one) in &late {
             step.transaction
                 .prepare_cached("UPDATE queue SET fell_back = 1 WHERE id = ?")?
                 .execute([one.delivery])?;
@@ -71,14 +63,43 @@ impl Command for FallBack {
                 reason: Reason::Late,
                 now_ms: self.now_ms,
             };
-            deliveries += usize::from(fall_back(step, one, &to)?);
+            deliveries += usize::from(!fall_back(step, one, &to)?.is_empty());
         }
         let more = late.len() == BATCH;
         Ok(FellBack { deliveries, more })
     }
 }
 
+impl FallBack {
+    /// Returns what is late, each with the time since when it waits, the oldest first.
+    fn late(
+        &self,
+        step: &Step<'_>,
+        destination: i64,
+        fell_back: i64,
+    ) -> Result<Vec<(i64, Late)>, StoreError> {
+        let mut select = step.transaction.prepare_cached(
+            "SELECT since, id, source, ordering_key, priority FROM queue INDEXED BY queue_since
+             WHERE destination = ?1 AND fell_back = ?2 AND since <= ?3 ORDER BY since, id LIMIT ?4",
+        )?;
+        let late = select.query_map(
+            params![destination, fell_back, self.since_ms, BATCH as i64],
+            |row| {
+                let late = Late {
+                    delivery: row.get(1)?,
+                    source: row.get(2)?,
+                    ordering_key: row.get(3)?,
+                    priority: row.get(4)?,
+                };
+                Ok((row.get(0)?, late))
+            },
+        )?;
+        Ok(late.collect::<Result<_, _>>()?)
+    }
+}
+
 /// A delivery that its destination does not take.
+#[derive(Debug, Clone)]
 pub struct Late {
     pub delivery: i64,
     pub source: i64,
@@ -95,45 +116,83 @@ pub struct To<'a> {
     pub now_ms: i64,
 }
 
-/// Sends an alert to a fallback too. Returns whether that is news there: an alert goes to each
-/// destination once.
-fn fall_back(step: &mut Step<'_>, late: &Late, to: &To<'_>) -> Result<bool, StoreError> {
+/// Sends an alert to a fallback too, and all that it carries. Returns those that are news there: an
+/// alert goes to each destination once.
+fn fall_back(step: &mut Step<'_>, late: &Late, to: &To<'_>) -> Result<Vec<Late>, StoreError> {
     let fallback = step.destination(to.fallback)?;
+    let mut news = Vec::new();
     if is_at(step, late, fallback)? {
-        return Ok(false);
+        return Ok(news);
     }
-    for one in carried(step, late)? {
-        add(step, &one, fallback, to)?;
+    let carried = carried(step, late)?;
+    for one in std::iter::once(late.clone()).chain(carried) {
+        if add(step, &one, fallback, to)? {
+            news.push(one);
+        }
     }
-    add(step, late, fallback, to)
+    Ok(news)
 }
 
 /// Sends an alert to a fallback too, because its destination has rejected it, and sees to it that
-/// the fallback is told of its end. Returns whether the alert is news there.
+/// the fallback is told of its end. Returns whether it is news there.
 pub fn rejected(step: &mut Step<'_>, late: &Late, to: &To<'_>) -> Result<bool, StoreError> {
-    let is_news = fall_back(step, late, to)?;
+    let news = fall_back(step, late, to)?;
     tracking::begin(step, late.source)?;
-    if !is_resolve(step, late.delivery)? {
-        match behind(step, late, to.destination)? {
-            Some(end) => {
-                let fallback = step.destination(to.fallback)?;
-                // One that is there already came before this alert.
-                if is_at(step, &end, fallback)? {
-                    pass_on(step, &end, fallback, to.now_ms)?;
-                } else {
-                    step.transaction
-                        .prepare_cached("UPDATE queue SET fell_back = 1 WHERE id = ?")?
-                        .execute([end.delivery])?;
-                    step.ahead.forget();
-                }
-            }
-            None => {
-                let alert = late.delivery.div_euclid(DELIVERIES_PER_ALERT as i64);
-                keys::open_also(step, late.ordering_key, alert, to.fallback)?;
-            }
-        }
+    for one in &news {
+        see_to_end(step, one, to, true)?;
     }
-    Ok(is_news)
+    // It may have gone there before, because it was late. What an operator has sent again was
+    // rejected before.
+    if news.is_empty() && is_first_rejection(step, late.delivery)? {
+        see_to_end(step, late, to, false)?;
+    }
+    Ok(!news.is_empty())
+}
+
+/// Has a fallback told of the end of an alert: by the resolve that waits behind it, or by the next
+/// one.
+fn see_to_end(
+    step: &mut Step<'_>,
+    late: &Late,
+    to: &To<'_>,
+    is_news: bool,
+) -> Result<(), StoreError> {
+    if is_resolve(step, late.delivery)? {
+        return Ok(());
+    }
+    let Some(end) = behind(step, late, to.destination)? else {
+        let alert = late.delivery.div_euclid(DELIVERIES_PER_ALERT as i64);
+        return keys::open_also(step, late.ordering_key, alert, to.fallback);
+    };
+    let fallback = step.destination(to.fallback)?;
+    if !is_at(step, &end, fallback)? {
+        step.transaction
+            .prepare_cached("UPDATE queue SET fell_back = ?2 WHERE id = ?1")?
+            .execute([end.delivery, AWAITED])?;
+        step.ahead.forget();
+    } else if is_news && !is_behind(step, &end, fallback)? {
+        // It came there before this alert.
+        pass_on(step, &end, fallback, to.now_ms)?;
+    }
+    Ok(())
+}
+
+/// Returns whether a delivery was rejected once and no more.
+fn is_first_rejection(step: &Step<'_>, delivery: i64) -> Result<bool, StoreError> {
+    let mut select = step.transaction.prepare_cached(
+        "SELECT count(*) = 1 FROM attempts WHERE delivery = ? AND outcome = 'rejected'",
+    )?;
+    Ok(select.query_row([delivery], |row| row.get(0))?)
+}
+
+/// Returns whether an alert waits for a destination behind others of its key, where those before it
+/// go first.
+fn is_behind(step: &Step<'_>, late: &Late, destination: i64) -> Result<bool, StoreError> {
+    let [first, last] = delivery_ids(late.delivery.div_euclid(DELIVERIES_PER_ALERT as i64));
+    let mut select = step.transaction.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM queue WHERE id BETWEEN ?1 AND ?2 AND destination = ?3 AND due_at IS NULL)",
+    )?;
+    Ok(select.query_row([first, last, destination], |row| row.get(0))?)
 }
 
 /// Passes a resolve that its destination has taken on to a fallback, which waits for it since an
@@ -215,7 +274,9 @@ fn carried(step: &Step<'_>, late: &Late) -> Result<Vec<Late>, StoreError> {
             priority: row.get(3)?,
         })
     })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    let mut carried: Vec<Late> = rows.collect::<Result<_, _>>()?;
+    carried.sort_unstable_by_key(|one| one.delivery);
+    Ok(carried)
 }
 
 fn request_of(late: &Late) -> i64 {
@@ -306,7 +367,9 @@ fn tell(
         reason: Reason::Taken,
         now_ms,
     };
-    add(step, late, fallback, &to)?;
+    if add(step, late, fallback, &to)? {
+        keys::closed_at(step, late.ordering_key, fallback)?;
+    }
     Ok(())
 }
 

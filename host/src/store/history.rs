@@ -686,7 +686,7 @@ impl History {
     pub fn deliveries(&self, alert: i64) -> Result<Vec<DeliveryRecord>, StoreError> {
         let mut statement = self.connection.prepare_cached(
             "WITH deliveries AS (
-                 SELECT id, destination, 'pending' AS state, due_at, CASE WHEN fell_back = 0 THEN since END AS since, CAST(NULL AS INTEGER) AS settled
+                 SELECT id, destination, 'pending' AS state, due_at, CASE WHEN fell_back <> 1 THEN since END AS since, CAST(NULL AS INTEGER) AS settled
                      FROM queue WHERE id BETWEEN ?1 AND ?2
                  UNION ALL SELECT id, destination, 'dead', NULL, NULL, NULL FROM dead WHERE id BETWEEN ?1 AND ?2
                  UNION ALL SELECT delivery, destination, CASE WHEN outcome = 'dismissed' THEN outcome ELSE 'delivered' END, NULL, NULL, at + duration / 1000 FROM attempts t

@@ -106,12 +106,30 @@ pub fn open_also(
     Ok(())
 }
 
-/// Has a resolve that the gateway makes go wherever else its key is open as well: to the fallback of
-/// a destination that rejected an alert of it. The key is closed then.
+/// Takes down that a fallback was told of the end of a key.
+pub fn closed_at(step: &Step<'_>, ordering_key: i64, fallback: i64) -> Result<(), StoreError> {
+    let mut select = step
+        .transaction
+        .prepare_cached("SELECT name FROM destinations WHERE id = ?")?;
+    let name: String = select.query_row([fallback], |row| row.get(0))?;
+    let mut noted = noted(step, ordering_key)?;
+    let before = noted.len();
+    noted.retain(|one| *one != name);
+    if noted.len() < before && !noted.is_empty() {
+        step.transaction
+            .prepare_cached("UPDATE keys SET destinations = ?2 WHERE ordering_key = ?1")?
+            .execute(params![ordering_key, text(&noted)?])?;
+    }
+    Ok(())
+}
+
+/// Has a resolve that the gateway makes go to the fallback as well of a destination that has
+/// rejected an alert of its key. The key is closed then.
 pub fn end_everywhere(step: &Step<'_>, alert: &mut NewAlert) -> Result<(), StoreError> {
     if alert.resolves {
         let noted = noted(step, alert.ordering_key)?;
-        if !noted.is_empty() {
+        // Groups that go to different destinations may share a key.
+        if noted.iter().any(|name| alert.destinations.contains(name)) {
             close(step, alert.ordering_key)?;
             add(&mut alert.destinations, noted);
             alert.destinations.truncate(DELIVERIES_PER_ALERT);

@@ -5,7 +5,7 @@ use rusqlite::types::Value;
 use rusqlite::{OptionalExtension, params};
 
 use super::StoreError;
-use super::ahead::{Queued, Turn, Wanted};
+use super::ahead::{AWAITED, Queued, Turn, Wanted};
 use super::command::Command;
 use super::dismiss;
 use super::fallback::{self, To};
@@ -144,7 +144,7 @@ impl Settle {
         };
         match (&self.settlement.outcome, &self.settlement.fallback) {
             (Outcome::Accepted(_), fallback) => {
-                if taken.fell_back {
+                if taken.has_stand_in {
                     fallback::taken(step, &late, *destination, self.now_ms)?;
                 }
                 if taken.is_awaited
@@ -224,8 +224,8 @@ fn find(step: &Step<'_>, delivery: i64) -> Result<Option<Queued>, StoreError> {
                 source: row.get(3)?,
                 priority: row.get(4)?,
                 is_alone: false,
-                fell_back: true,
-                is_awaited: row.get::<_, Value>(5)? == Value::Integer(1),
+                has_stand_in: true,
+                is_awaited: row.get::<_, Value>(5)? == Value::Integer(AWAITED),
             })
         });
     Ok(found.optional()?)

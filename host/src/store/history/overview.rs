@@ -97,7 +97,7 @@ impl History {
         let per_request = (ALERTS_PER_REQUEST * DELIVERIES_PER_ALERT) as i64;
         let mut statement = self.connection.prepare_cached(
             "SELECT d.name, q.n, (SELECT received_at FROM requests r WHERE r.seq = q.oldest / ?2), q.since
-             FROM (SELECT destination, count(*) AS n, min(id) AS oldest, min(CASE WHEN fell_back = 0 THEN since END) AS since
+             FROM (SELECT destination, count(*) AS n, min(id) AS oldest, min(CASE WHEN fell_back <> 1 THEN since END) AS since
                    FROM (SELECT id, destination, since, fell_back FROM queue ORDER BY id LIMIT ?1) oldest GROUP BY destination) q
              JOIN destinations d ON d.id = q.destination ORDER BY d.name",
         )?;

@@ -2,7 +2,7 @@
 ALTER TABLE queue ADD COLUMN not_before INTEGER NOT NULL DEFAULT 0;
 -- The time since when a delivery waits: Unix ms, by the clock that deliveries are due by.
 ALTER TABLE queue ADD COLUMN since INTEGER NOT NULL DEFAULT 0;
--- 1 where it went to the fallback of its destination, if it could; or ends there what that destination rejected.
+-- 1 where it went to the fallback of its destination, if it could; 2 where that waits for this resolve of what was rejected.
 ALTER TABLE queue ADD COLUMN fell_back INTEGER NOT NULL DEFAULT 0;
 UPDATE queue SET since = ifnull((SELECT received_at FROM requests WHERE seq = queue.id / 16384), 0);
 CREATE INDEX queue_since ON queue (destination, fell_back, since);

@@ -102,7 +102,7 @@ CREATE TABLE queue (
     attempts     bigint NOT NULL DEFAULT 0,
     not_before   bigint NOT NULL DEFAULT 0,  -- the time before which a destination asked not to be sent a delivery again: Unix ms; 0 where it did not
     since        bigint NOT NULL DEFAULT 0,  -- the time since when a delivery waits: Unix ms, by the clock that deliveries are due by
-    fell_back    bigint NOT NULL DEFAULT 0  -- 1 where it went to the fallback of its destination, if it could; or ends there what that destination rejected
+    fell_back    bigint NOT NULL DEFAULT 0  -- 1 where it went to the fallback of its destination, if it could; 2 where that waits for this resolve of what was rejected
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000, autovacuum_vacuum_cost_delay = 0);
 CREATE INDEX queue_due ON queue (destination, priority, source, due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX queue_order ON queue (ordering_key, destination);

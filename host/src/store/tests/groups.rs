@@ -711,6 +711,21 @@ async fn fallback_is_told_of_the_end_whatever_came_between() {
     let lines = ["k3 trigger: [fallback for", "k3 resolve: [fallback for"];
     assert_eq!(bench.take("fallback").await, lines);
     assert!(bench.take(DESTINATION).await.is_empty());
+    // The same, and the destination is down from then on.
+    bench.keep(Policy::default(), &[("k4-1", "1")]).await;
+    bench.close(Policy::default(), "k4-2").await;
+    bench.reject().await;
+    bench.keep(Policy::default(), &[("k4-3", "1")]).await;
+    let store = &bench.store;
+    store
+        .fall_back(DESTINATION, "fallback", Duration::ZERO)
+        .await
+        .unwrap();
+    let lines = ["trigger", "resolve", "trigger"].map(|it| format!("k4 {it}: [fallback for"));
+    assert_eq!(bench.take("fallback").await, lines);
+    let lines = ["k4 resolve: event k4-2", "k4 trigger: event k4-3"];
+    assert_eq!(bench.take(DESTINATION).await, lines);
+    assert_eq!(bench.take("fallback").await, ["k4 resolve: [taken by"]);
     bench.whole();
 }
 
@@ -735,6 +750,33 @@ async fn fallback_of_a_rejected_group_is_told_of_its_end() {
     let ends = "group/code=1 resolve: 1 event";
     assert_eq!(bench.take(DESTINATION).await, [opens, ends]);
     assert!(bench.take("fallback").await.is_empty());
+    bench.whole();
+}
+
+#[tokio::test(start_paused = true)]
+async fn fallback_of_a_rejected_request_is_told_of_each_end() {
+    use Status::{Resolve, Trigger};
+    let mut bench = Bench::new().await;
+    let originals = [DESTINATION.to_owned()];
+    let both = ["k1-1", "k2-1"].map(|id| sent(id, Trigger, &[DESTINATION]));
+    let both = both.map(|one| one.carried(&originals, "a digest"));
+    let request = Reading::alerts(both.into());
+    bench.append_in_one_commit(vec![request]).await;
+    bench.reject().await;
+    assert_eq!(
+        bench.take("fallback").await,
+        ["k1 trigger: [fallback for", "k2 trigger: [fallback for"]
+    );
+    let ends = ["k1-2", "k2-2"].map(|id| sent(id, Resolve, &[DESTINATION]));
+    let readings = ends.map(|one| Reading::alerts(vec![one]));
+    bench.append_in_one_commit(readings.into()).await;
+    let lines = ["k1 resolve: event k1-2", "k2 resolve: event k2-2"];
+    assert_eq!(bench.take("fallback").await, lines);
+    assert_eq!(
+        bench.take(DESTINATION).await,
+        lines[..1],
+        "the other was never sent there by itself"
+    );
     bench.whole();
 }
 

@@ -97,10 +97,12 @@ struct Model {
     placed: BTreeMap<i64, (u8, u8)>,
     /// By source and key, the newest alert of an open one, and where it is open; none where that was
     /// before it was tracked.
-    open: HashMap<(u8, u8), (i64, Option<Vec<u8>>)>,
+    open: HashMap<(u8, u8), Open>,
     newest: i64,
     now: i64,
 }
+
+type Open = (i64, Option<Vec<u8>>);
 
 #[derive(Debug, Clone)]
 struct Delivery {
@@ -116,8 +118,11 @@ struct Delivery {
     /// The time before which its destination asked not to be sent it.
     not_before: i64,
     since: i64,
-    /// True if its fallback has the alert, or waits for this one to end it.
     fell_back: bool,
+    /// True if its fallback waits for it, as it has an alert before it.
+    is_awaited: bool,
+    /// The number of times that it was rejected.
+    rejections: u8,
     /// The delivery that it stands in for, and whether it tells that this one was taken.
     stands_for: Option<(i64, bool)>,
     resolves: bool,
@@ -195,6 +200,8 @@ impl Model {
                     not_before: 0,
                     since: self.now,
                     fell_back: false,
+                    is_awaited: false,
+                    rejections: 0,
                     stands_for: None,
                     resolves: resolves(event),
                 };
@@ -377,19 +384,20 @@ impl Model {
             Kind::RetryAfter(wait) => now + wait,
             _ => 0,
         };
+        one.rejections += u8::from(one.state == "dead");
         if one.state != "pending" {
             let one = one.clone();
             match (one.destination, one.state) {
                 (0, "dead") => {
-                    self.stand_in(id, false);
+                    let is_news = self.stand_in(id, false);
                     self.track(one.source);
-                    if !one.resolves {
-                        self.see_to_its_end(id, &one);
+                    if !one.resolves && (is_news || one.rejections == 1) {
+                        self.see_to_end(id, &one, is_news);
                     }
                 }
                 (0, _) => {
                     self.taken(id, &one);
-                    if one.fell_back && one.resolves && !self.is_at_fallback(alert_of(id)) {
+                    if one.is_awaited && !self.is_at_fallback(alert_of(id)) {
                         self.pass_on(id);
                     }
                 }
@@ -403,16 +411,22 @@ impl Model {
 
     /// Has the fallback told of the end of an alert that its destination has rejected: by the
     /// resolve that waits behind it, or by the next one.
-    fn see_to_its_end(&mut self, id: i64, one: &Delivery) {
+    fn see_to_end(&mut self, id: i64, one: &Delivery, is_news: bool) {
         let last = self
             .line(one)
             .last()
             .map(|(last, one)| (*last, one.resolves));
         if let Some((last, true)) = last.filter(|(last, _)| *last > id) {
-            if self.is_at_fallback(alert_of(last)) {
+            let mut deliveries = self.deliveries.iter();
+            let is_behind = deliveries.any(|(id, one)| {
+                (alert_of(*id), one.destination) == (alert_of(last), FALLBACK)
+                    && (one.state, one.due_at) == ("pending", None)
+            });
+            if !self.is_at_fallback(alert_of(last)) {
+                let last = self.deliveries.get_mut(&last).unwrap();
+                (last.fell_back, last.is_awaited) = (false, true);
+            } else if is_news && !is_behind {
                 self.pass_on(last);
-            } else {
-                self.deliveries.get_mut(&last).unwrap().fell_back = true;
             }
             return;
         }
@@ -445,6 +459,8 @@ impl Model {
             not_before: 0,
             since: self.now,
             fell_back: true,
+            is_awaited: false,
+            rejections: 0,
             stands_for: None,
             ..one
         };
@@ -458,10 +474,10 @@ impl Model {
     }
 
     /// Adds a delivery to the fallback, at the next place of its alert; one that sends the alert,
-    /// once.
-    fn stand_in(&mut self, id: i64, taken: bool) {
+    /// once. Returns whether it is news there.
+    fn stand_in(&mut self, id: i64, taken: bool) -> bool {
         if !taken && self.is_at_fallback(alert_of(id)) {
-            return;
+            return false;
         }
         let place = self.next_place(id);
         let one = self.deliveries[&id].clone();
@@ -475,10 +491,13 @@ impl Model {
             not_before: 0,
             since: self.now,
             fell_back: taken,
+            is_awaited: false,
+            rejections: 0,
             stands_for: Some((id, taken)),
             ..one
         };
         self.enqueue(place, stand_in, self.now, taken);
+        true
     }
 
     /// Tells the fallback that a delivery was taken, unless one behind it will.
@@ -498,6 +517,9 @@ impl Model {
         };
         if fallback.state != "dead" && !one.resolves && !self.deliveries.iter().any(waits) {
             self.stand_in(id, true);
+            if let Some((_, Some(open))) = self.open.get_mut(&(one.source, one.key)) {
+                open.retain(|destination| *destination != FALLBACK);
+            }
         }
     }
 
@@ -513,7 +535,8 @@ impl Model {
             .collect();
         ids.sort_unstable();
         for (_, id) in ids {
-            self.deliveries.get_mut(&id).unwrap().fell_back = true;
+            let late = self.deliveries.get_mut(&id).unwrap();
+            (late.fell_back, late.is_awaited) = (true, false);
             self.stand_in(id, false);
         }
     }
@@ -535,6 +558,7 @@ impl Model {
                     not_before: 0,
                     since: self.now,
                     fell_back: one.stands_for.is_some_and(|(_, taken)| taken),
+                    is_awaited: false,
                     ..one
                 },
                 0,
