@@ -1,5 +1,6 @@
-//! Names by which a header or a parameter is known to carry a credential.
+//! Names by which a header or a parameter is known to carry a credential, and URLs without them.
 
+use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 /// Parts of the names of headers and parameters that carry credentials. A signature is none, but it
@@ -37,6 +38,24 @@ pub fn is_credential(name: &str) -> bool {
             || name
                 .split(['-', '_'])
                 .any(|segment| SEGMENTS.contains(&segment)))
+}
+
+/// Returns a URL, or a text that ends with one, with `stand_in` for each credential among the
+/// parameters of its query and its fragment; `None` where it has no parameters.
+pub fn without_credentials(url: &str, stand_in: &str) -> Option<String> {
+    let (path, parameters) = url.split_at(url.find(['?', '#'])?);
+    let ends = ['?', '#', '&'];
+    let is_secret = |name: &str| is_credential(&percent_decode_str(name).decode_utf8_lossy());
+    let mut hidden = path.to_owned();
+    for piece in parameters.split_inclusive(ends) {
+        let pair = piece.trim_end_matches(ends);
+        match pair.split_once('=') {
+            Some((name, _)) if is_secret(name) => hidden.extend([name, "=", stand_in]),
+            _ => hidden.push_str(pair),
+        }
+        hidden.push_str(&piece[pair.len()..]);
+    }
+    Some(hidden)
 }
 
 /// Returns true if a header of this name tells who the user of a login proxy is, in a token that
@@ -98,5 +117,25 @@ mod tests {
         for name in ["content-type", "idempotency-token", "x-monkey", "design"] {
             assert!(!is_credential(name), "{name}");
         }
+    }
+
+    #[test]
+    fn url_keeps_all_but_the_values_of_credentials() {
+        for (url, hidden) in [
+            ("/in/a?token=wrong&x=1", "/in/a?token=***&x=1"),
+            ("?a=1&t%6fken=b=c&&d", "?a=1&t%6fken=***&&d"),
+            (
+                "https://x/#access_token=b&x=1",
+                "https://x/#access_token=***&x=1",
+            ),
+            ("/a?x=1#key=b", "/a?x=1#key=***"),
+            ("/a?next=/b?sig=c", "/a?next=/b?sig=***"),
+            ("/a?API_KEY=b&bodySHA256=00", "/a?API_KEY=***&bodySHA256=00"),
+            ("/a?token", "/a?token"),
+            ("/a?", "/a?"),
+        ] {
+            assert_eq!(without_credentials(url, "***").as_deref(), Some(hidden));
+        }
+        assert_eq!(without_credentials("/in/token=a", "***"), None);
     }
 }

@@ -2,12 +2,11 @@
 
 use std::borrow::Cow;
 
-use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 use super::Source;
 use crate::config;
-use crate::credential::{is_assertion, is_credential, is_named, texts};
+use crate::credential::{is_assertion, is_credential, is_named, texts, without_credentials};
 use crate::mask::{MASKED, Mask};
 use plugin_sdk::contract::Description;
 
@@ -70,7 +69,7 @@ impl RequestMask {
 
     /// Returns a URL, or a text that may hold one, without the parameters that are credentials.
     pub fn url(&self, url: &str) -> String {
-        let hidden = without_credentials(url);
+        let hidden = without_credentials(url, MASKED);
         self.secrets
             .hide(hidden.as_deref().unwrap_or(url))
             .into_owned()
@@ -101,23 +100,10 @@ fn word(word: &str) -> Cow<'_, str> {
     let url = word.trim_end_matches(|end: char| {
         end.is_whitespace() || matches!(end, '.' | ',' | ';' | ':' | ')' | '"' | '\'')
     });
-    match without_credentials(url) {
+    match without_credentials(url, MASKED) {
         Some(hidden) => Cow::Owned(hidden + &word[url.len()..]),
         None => Cow::Borrowed(word),
     }
-}
-
-/// Returns a URL with the credentials among its parameters hidden; `None` where it has no
-/// parameters.
-fn without_credentials(url: &str) -> Option<String> {
-    let (path, query) = url.split_once('?')?;
-    let is_secret = |name: &str| is_credential(&percent_decode_str(name).decode_utf8_lossy());
-    let pairs = query.split('&').map(|pair| match pair.split_once('=') {
-        Some((name, _)) if is_secret(name) => format!("{name}={MASKED}"),
-        _ => pair.to_owned(),
-    });
-    let pairs: Vec<_> = pairs.collect();
-    Some(format!("{path}?{}", pairs.join("&")))
 }
 
 impl Source {
