@@ -16,6 +16,7 @@ use super::ids::{
     ALERTS_PER_REQUEST, DELIVERIES_PER_ALERT, alert_ids, deliveries_of, delivery_ids,
 };
 use super::put::{CARRIED, Pending, enqueue};
+use super::sql::Row;
 use super::step::Step;
 use super::{StoreError, json, keys, tracking};
 use crate::alert::fallback::Reason;
@@ -79,20 +80,12 @@ impl FallBack {
         fell_back: i64,
     ) -> Result<Vec<(i64, Late)>, StoreError> {
         let mut select = step.transaction.prepare_cached(
-            "SELECT since, id, source, ordering_key, priority FROM queue INDEXED BY queue_since
+            "SELECT id, source, ordering_key, priority, since FROM queue INDEXED BY queue_since
              WHERE destination = ?1 AND fell_back = ?2 AND since <= ?3 ORDER BY since, id LIMIT ?4",
         )?;
         let late = select.query_map(
             params![destination, fell_back, self.since_ms, BATCH as i64],
-            |row| {
-                let late = Late {
-                    delivery: row.get(1)?,
-                    source: row.get(2)?,
-                    ordering_key: row.get(3)?,
-                    priority: row.get(4)?,
-                };
-                Ok((row.get(0)?, late))
-            },
+            |row| Ok((row.get(4)?, Late::read(row)?)),
         )?;
         Ok(late.collect::<Result<_, _>>()?)
     }
@@ -105,6 +98,18 @@ pub struct Late {
     pub source: i64,
     pub ordering_key: i64,
     pub priority: i64,
+}
+
+impl Late {
+    /// Reads one whose columns come first.
+    fn read(row: Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            delivery: row.get(0)?,
+            source: row.get(1)?,
+            ordering_key: row.get(2)?,
+            priority: row.get(3)?,
+        })
+    }
 }
 
 /// The place that a delivery falls back to, and the reason.
@@ -204,7 +209,7 @@ pub fn ended(
     now_ms: i64,
 ) -> Result<(), StoreError> {
     let fallback = step.destination(fallback)?;
-    if is_resolve(step, late.delivery)? && !is_at(step, late, fallback)? {
+    if !is_at(step, late, fallback)? {
         pass_on(step, late, fallback, now_ms)?;
     }
     Ok(())
@@ -242,14 +247,7 @@ fn behind(step: &Step<'_>, late: &Late, destination: i64) -> Result<Option<Late>
     )?;
     let last = select.query_row(
         params![late.ordering_key, destination, late.delivery],
-        |row| {
-            Ok(Late {
-                delivery: row.get(0)?,
-                source: row.get(1)?,
-                ordering_key: row.get(2)?,
-                priority: row.get(3)?,
-            })
-        },
+        Late::read,
     );
     match last.optional()? {
         Some(last) if is_resolve(step, last.delivery)? => Ok(Some(last)),
@@ -263,17 +261,12 @@ fn carried(step: &Step<'_>, late: &Late) -> Result<Vec<Late>, StoreError> {
     let [first, last] = alert_ids(request_of(late));
     let mut update = step.transaction.prepare_cached(
         "UPDATE alerts SET ignored = NULL WHERE id BETWEEN ?1 AND ?2 AND ignored = ?3
-         RETURNING id, source, ordering_key, priority",
+         RETURNING id * ?4, source, ordering_key, priority",
     )?;
-    let rows = update.query_map(params![first, last, CARRIED], |row| {
-        let id: i64 = row.get(0)?;
-        Ok(Late {
-            delivery: delivery_ids(id)[0],
-            source: row.get(1)?,
-            ordering_key: row.get(2)?,
-            priority: row.get(3)?,
-        })
-    })?;
+    let rows = update.query_map(
+        params![first, last, CARRIED, DELIVERIES_PER_ALERT as i64],
+        Late::read,
+    )?;
     let mut carried: Vec<Late> = rows.collect::<Result<_, _>>()?;
     carried.sort_unstable_by_key(|one| one.delivery);
     Ok(carried)
@@ -328,14 +321,7 @@ fn carried_before(step: &Step<'_>, late: &Late, destination: i64) -> Result<Vec<
     let each = DELIVERIES_PER_ALERT as i64;
     let rows = select.query_map(
         params![first, last, destination, late.delivery, each],
-        |row| {
-            Ok(Late {
-                delivery: row.get(0)?,
-                source: row.get(1)?,
-                ordering_key: row.get(2)?,
-                priority: row.get(3)?,
-            })
-        },
+        Late::read,
     )?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
