@@ -15,7 +15,7 @@ use super::command::Command;
 use super::ids::{
     ALERTS_PER_REQUEST, DELIVERIES_PER_ALERT, alert_ids, deliveries_of, delivery_ids,
 };
-use super::put::{CARRIED, Pending, enqueue};
+use super::put::{CARRIED, Pending, are_any_for, enqueue};
 use super::sql::Row;
 use super::step::Step;
 use super::{StoreError, json, keys, tracking};
@@ -217,13 +217,8 @@ pub fn ended(
 
 /// Returns whether an alert has been sent to a destination, or waits for it.
 fn is_at(step: &Step<'_>, late: &Late, destination: i64) -> Result<bool, StoreError> {
-    let [first, last] = delivery_ids(late.delivery.div_euclid(DELIVERIES_PER_ALERT as i64));
-    let mut select = step.transaction.prepare_cached(
-        "SELECT EXISTS (SELECT 1 FROM queue WHERE id BETWEEN ?1 AND ?2 AND destination = ?3)
-             OR EXISTS (SELECT 1 FROM dead WHERE id BETWEEN ?1 AND ?2 AND destination = ?3)
-             OR EXISTS (SELECT 1 FROM attempts WHERE delivery BETWEEN ?1 AND ?2 AND destination = ?3)",
-    )?;
-    Ok(select.query_row([first, last, destination], |row| row.get(0))?)
+    let alert = late.delivery.div_euclid(DELIVERIES_PER_ALERT as i64);
+    are_any_for(step, delivery_ids(alert), destination)
 }
 
 /// Returns whether the alert of a delivery is a resolve. One whose content is gone is none.

@@ -144,7 +144,16 @@ fn is_carried(
     if !alert.originals.have(name) {
         return Ok(false);
     }
-    let [first, last] = deliveries_of(id / ALERTS_PER_REQUEST as i64);
+    let of_request = deliveries_of(id / ALERTS_PER_REQUEST as i64);
+    are_any_for(step, of_request, destination)
+}
+
+/// Returns whether any delivery of this range, whatever became of it, is one to a destination.
+pub fn are_any_for(
+    step: &Step<'_>,
+    [first, last]: [i64; 2],
+    destination: i64,
+) -> Result<bool, StoreError> {
     let mut select = step.transaction.prepare_cached(
         "SELECT EXISTS (SELECT 1 FROM queue WHERE id BETWEEN ?1 AND ?2 AND destination = ?3)
              OR EXISTS (SELECT 1 FROM dead WHERE id BETWEEN ?1 AND ?2 AND destination = ?3)

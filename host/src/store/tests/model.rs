@@ -449,22 +449,28 @@ impl Model {
 
     /// Sends a resolve to the fallback, at the next place of its alert.
     fn pass_on(&mut self, id: i64) {
+        self.add_for_fallback(id, None, true);
+    }
+
+    /// Adds a delivery of the alert of another to the fallback, at its next place.
+    fn add_for_fallback(&mut self, id: i64, stands_for: Option<(i64, bool)>, ends: bool) {
         let one = self.deliveries[&id].clone();
-        let passed_on = Delivery {
+        let added = Delivery {
             destination: FALLBACK,
+            // As urgent as it was at its destination.
             priority: one.urgency,
             urgency: one.urgency,
             state: "pending",
             due_at: None,
             not_before: 0,
             since: self.now,
-            fell_back: true,
+            fell_back: ends,
             is_awaited: false,
             rejections: 0,
-            stands_for: None,
+            stands_for,
             ..one
         };
-        self.enqueue(self.next_place(id), passed_on, self.now, true);
+        self.enqueue(self.next_place(id), added, self.now, ends);
     }
 
     fn next_place(&self, id: i64) -> i64 {
@@ -479,24 +485,7 @@ impl Model {
         if !taken && self.is_at_fallback(alert_of(id)) {
             return false;
         }
-        let place = self.next_place(id);
-        let one = self.deliveries[&id].clone();
-        let stand_in = Delivery {
-            destination: FALLBACK,
-            // As urgent as it was at its destination.
-            priority: one.urgency,
-            urgency: one.urgency,
-            state: "pending",
-            due_at: None,
-            not_before: 0,
-            since: self.now,
-            fell_back: taken,
-            is_awaited: false,
-            rejections: 0,
-            stands_for: Some((id, taken)),
-            ..one
-        };
-        self.enqueue(place, stand_in, self.now, taken);
+        self.add_for_fallback(id, Some((id, taken)), taken);
         true
     }
 
