@@ -133,7 +133,8 @@ impl Pings {
     async fn beat(&mut self, Beat { ping, oldest, .. }: &Beat) {
         let outcome = match self.objection(*oldest).await {
             Some(why) => {
-                if let Some(suppressed) = self.throttle.due("", "withheld") {
+                // Each reason has its line: the first one may be a start.
+                if let Some(suppressed) = self.throttle.due(&why, "withheld") {
                     tracing::warn!(why, suppressed, "no heartbeat is sent while this lasts");
                 }
                 "withheld"

@@ -29,7 +29,7 @@ pub enum Turn {
 
 /// What `queue.fell_back` says of a delivery: it has not gone to the fallback of its destination.
 pub const NOT_YET: i64 = 0;
-/// Nor has this, and it is a resolve: the fallback has an alert before it, which was rejected.
+/// Nor has this, and the fallback waits for it: it resolves a rejected alert.
 pub const AWAITED: i64 = 2;
 
 /// The rows that commands will look for.

@@ -3,8 +3,8 @@
 //!
 //! It goes there once, in the transaction that notes it, so that neither a crash nor a repetition
 //! sends it twice. It stays pending at its own destination. Where that takes it after all, the
-//! fallback is told, behind what it was sent before. Where that has rejected it, the fallback is
-//! told by the resolve of its key: by the next one, or by the one that waits behind it.
+//! fallback is told, behind what it was sent before. After a rejection the resolve of its key tells
+//! it: the next one, or the one that waits behind it.
 
 use plugin_sdk::contract::{self, Status};
 use rusqlite::types::Value;
@@ -138,16 +138,15 @@ fn fall_back(step: &mut Step<'_>, late: &Late, to: &To<'_>) -> Result<Vec<Late>,
     Ok(news)
 }
 
-/// Sends an alert to a fallback too, because its destination has rejected it, and sees to it that
-/// the fallback is told of its end. Returns whether it is news there.
+/// Sends a rejected alert to a fallback too, and sees to its end there. Returns whether it is news
+/// there.
 pub fn rejected(step: &mut Step<'_>, late: &Late, to: &To<'_>) -> Result<bool, StoreError> {
     let news = fall_back(step, late, to)?;
     tracking::begin(step, late.source)?;
     for one in &news {
         see_to_end(step, one, to, true)?;
     }
-    // It may have gone there before, because it was late. What an operator has sent again was
-    // rejected before.
+    // It may have gone there because it was late. One from before was sent again by an operator.
     if news.is_empty() && is_first_rejection(step, late.delivery)? {
         see_to_end(step, late, to, false)?;
     }
@@ -190,8 +189,7 @@ fn is_first_rejection(step: &Step<'_>, delivery: i64) -> Result<bool, StoreError
     Ok(select.query_row([delivery], |row| row.get(0))?)
 }
 
-/// Returns whether an alert waits for a destination behind others of its key, where those before it
-/// go first.
+/// Returns whether an alert waits for a destination behind others of its key.
 fn is_behind(step: &Step<'_>, late: &Late, destination: i64) -> Result<bool, StoreError> {
     let [first, last] = delivery_ids(late.delivery.div_euclid(DELIVERIES_PER_ALERT as i64));
     let mut select = step.transaction.prepare_cached(
@@ -200,8 +198,7 @@ fn is_behind(step: &Step<'_>, late: &Late, destination: i64) -> Result<bool, Sto
     Ok(select.query_row([first, last, destination], |row| row.get(0))?)
 }
 
-/// Passes a resolve that its destination has taken on to a fallback, which waits for it since an
-/// alert before it was rejected.
+/// Passes an awaited resolve on to the fallback, as its destination has taken it.
 pub fn ended(
     step: &mut Step<'_>,
     late: &Late,
@@ -233,8 +230,8 @@ fn is_resolve(step: &Step<'_>, delivery: i64) -> Result<bool, StoreError> {
     Ok(status.optional()?.flatten() == Some(Status::Resolve))
 }
 
-/// Returns the last delivery of the same ordering key that waits for a destination behind this one,
-/// where that is a resolve: the key ends with it.
+/// Returns the last delivery of the same ordering key behind this one, if it is a resolve: the key
+/// ends with it.
 fn behind(step: &Step<'_>, late: &Late, destination: i64) -> Result<Option<Late>, StoreError> {
     let mut select = step.transaction.prepare_cached(
         "SELECT id, source, ordering_key, priority FROM queue
@@ -403,8 +400,7 @@ fn next_place(step: &Step<'_>, late: &Late) -> Result<Option<i64>, StoreError> {
     Ok(Some(place))
 }
 
-/// Queues a delivery to a fallback. One that ends what is open there is no alert of its own: it
-/// does not fall back in its turn.
+/// Queues a delivery to a fallback. One that ends an alert there does not fall back in its turn.
 fn queue(
     step: &mut Step<'_>,
     late: &Late,

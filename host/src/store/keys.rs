@@ -82,8 +82,7 @@ pub fn noted(step: &Step<'_>, ordering_key: i64) -> Result<Vec<String>, StoreErr
     Ok(found.optional()?.unwrap_or_default())
 }
 
-/// Takes down that a key is open at a fallback as well: it has `alert`, which its destination has
-/// rejected.
+/// Takes down that a key is open at a fallback as well, by `alert`.
 pub fn open_also(
     step: &Step<'_>,
     ordering_key: i64,
@@ -106,7 +105,7 @@ pub fn open_also(
     Ok(())
 }
 
-/// Takes down that a fallback was told of the end of a key.
+/// Takes down that a key is open at a fallback no more.
 pub fn closed_at(step: &Step<'_>, ordering_key: i64, fallback: i64) -> Result<(), StoreError> {
     let mut select = step
         .transaction
@@ -123,8 +122,8 @@ pub fn closed_at(step: &Step<'_>, ordering_key: i64, fallback: i64) -> Result<()
     Ok(())
 }
 
-/// Has a resolve that the gateway makes go to the fallback as well of a destination that has
-/// rejected an alert of its key. The key is closed then.
+/// Adds the fallbacks at which its key is open to the destinations of the gateway's own resolve. The
+/// key is closed then.
 pub fn end_everywhere(step: &Step<'_>, alert: &mut NewAlert) -> Result<(), StoreError> {
     if alert.resolves {
         let noted = noted(step, alert.ordering_key)?;

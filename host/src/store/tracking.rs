@@ -2,8 +2,8 @@
 //!
 //! A resolve must go where its trigger went, whatever the configuration says by then. So the keys
 //! of a source are tracked, for ever, from its first alert on that a policy delivers otherwise. An
-//! alert with another destination than the one before it begins it too, and one that went to a
-//! fallback because it was rejected. All that the source had
+//! alert with another destination than the one before it begins it too, and a rejected one with a
+//! fallback. All that the source had
 //! before counts as open at its destination. A source without a policy costs nothing.
 
 use std::borrow::Cow;
