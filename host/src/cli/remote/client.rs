@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 
 use super::super::{Failure, plain};
 use crate::config::{Network, Secret, is_in_the_clear};
-use crate::destinations::http::{AGENT, Pool, describe, pool};
+use crate::destinations::http::{AGENT, Pool, describe_for, pool};
 
 /// The time in which a question is answered.
 const TIME: Duration = Duration::from_secs(30);
@@ -138,7 +138,7 @@ impl Client {
         let host = &self.host;
         let asking = async {
             let response = self.pool.request(request).await.map_err(|error| {
-                let why = describe(&error, host);
+                let why = describe_for(&error, host, "--client-cert and --client-key");
                 anyhow!("{}{}", plain::line(&why), advice(&why, &self.base))
             })?;
             let (head, body) = response.into_parts();

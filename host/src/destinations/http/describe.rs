@@ -3,15 +3,21 @@
 use super::connect::NoAnswer;
 
 /// The last words of hyper about a connection that the peer has ended without a word.
-const ENDED: [&str; 3] = [
+const ENDED: [&str; 4] = [
     "channel closed",
     "operation was canceled: connection closed",
+    "operation was canceled: connection was not ready",
     "stream closed because of a broken pipe",
 ];
 
 /// What failed and its causes, outermost first, in one line. It may repeat what the peer sent, so
 /// it is to be masked.
 pub(crate) fn describe(error: &NoAnswer, host: &str) -> String {
+    describe_for(error, host, "client_cert and client_key")
+}
+
+/// The same, where the operator gives a client certificate by `options`.
+pub(crate) fn describe_for(error: &NoAnswer, host: &str, options: &str) -> String {
     let mut text = match error.connected {
         false => format!("cannot connect to {host}"),
         true => format!("the connection to {host} broke before an answer came"),
@@ -27,11 +33,10 @@ pub(crate) fn describe(error: &NoAnswer, host: &str) -> String {
         }
         cause = error.source();
     }
-    // HTTP/2 may lose the alert of a peer that ends a new connection.
+    // The alert of a peer that ends a new connection may be lost.
     if ENDED.iter().any(|words| text.ends_with(words)) {
-        text.push_str(
-            "; where the service asks for a client certificate, see client_cert and client_key",
-        );
+        text.push_str("; where the service asks for a client certificate, see ");
+        text.push_str(options);
     }
     // What an operator can fix; the rest recovers by itself, or is the peer's to fix.
     if text.contains("dns error") {

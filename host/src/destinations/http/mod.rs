@@ -29,7 +29,7 @@ pub(crate) use self::answer::{ANSWER_MAX_BYTES, Answer, Judged};
 #[cfg(test)]
 pub(crate) use self::connect::client;
 pub(crate) use self::connect::{Pool, pool};
-pub(crate) use self::describe::describe;
+pub(crate) use self::describe::{describe, describe_for};
 pub(crate) use self::endpoint::{AGENT, Endpoint};
 pub(crate) use self::network::{is_private_literal, is_proxied, is_public};
 pub(crate) use self::tls::ClientTls;
