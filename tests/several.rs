@@ -208,7 +208,7 @@ async fn younger_alert_waits_until_the_former_leader_is_gone() {
         let itoc360 = Itoc360::alertmanager().await;
         // The first attempt is still under way when its gateway is paused.
         itoc360.answers(|number| match number {
-            0 => Reply::Hang,
+            1 => Reply::Hang,
             _ => Reply::Ok,
         });
         let start = async |node: &str| {
