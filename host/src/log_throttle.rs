@@ -12,7 +12,8 @@ use parking_lot::Mutex;
 /// The pause between two lines of one kind.
 const PAUSE: Duration = Duration::from_secs(60);
 
-/// Remembers the last line of each kind. It has as many entries as there are sources and outcomes.
+/// Remembers the last line of each kind. It has as many entries as there are sources, outcomes and
+/// reasons.
 #[derive(Debug, Default)]
 pub struct LogThrottle(Mutex<HashMap<(Arc<str>, &'static str), Last>>);
 
@@ -24,7 +25,8 @@ struct Last {
 
 impl LogThrottle {
     /// Returns the number of lines suppressed since the last one if a line is due now, and counts
-    /// this one as suppressed otherwise. `about` is a word of the configuration, never a sender's.
+    /// this one as suppressed otherwise. `about` is a word of the configuration or a reason of the
+    /// gateway's own, never a sender's.
     pub fn due(&self, about: &str, outcome: &'static str) -> Option<u64> {
         self.due_at(about, outcome, Instant::now())
     }

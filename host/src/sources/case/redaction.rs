@@ -302,8 +302,8 @@ impl Redaction {
         left
     }
 
-    /// Returns a URL, with the stand-in for each credential in its query, and for each value
-    /// wherever it stands.
+    /// Returns a URL, with the stand-in for each credential in its query and its fragment, and for
+    /// each value wherever it stands.
     pub fn url(&mut self, url: &str) -> String {
         let hidden = without_credentials(url, STAND_IN);
         self.text(hidden.as_deref().unwrap_or(url))
