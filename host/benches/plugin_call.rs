@@ -6,6 +6,8 @@
 
 use alert_gateway_sandbox::{CallLimits, Plugin, Sandbox, SandboxOptions};
 use criterion::{Criterion, criterion_group, criterion_main};
+use plugin_sdk::contract::Request;
+use plugin_sdk::signature::{Verifier, View};
 use plugin_sdk::{testing, wire};
 use std::hint::black_box;
 use std::thread;
@@ -111,8 +113,8 @@ fn echo(criterion: &mut Criterion) {
     bench(criterion, "echo of 1 KiB", &plugin, request.as_bytes());
 }
 
-/// The 768-byte event of Twilio's documents, with its signature, through the sandbox and as plain
-/// Rust.
+/// The 768-byte event of Twilio's documents: the proof of its sender, which the host checks, and
+/// then the call, through the sandbox and as plain Rust.
 fn twilio(criterion: &mut Criterion) {
     let bundled = alert_gateway_plugins::find("twilio-errors").expect("it is bundled");
     let plugin = load(bundled.name, bundled.wasm);
@@ -127,6 +129,15 @@ fn twilio(criterion: &mut Criterion) {
         ))
         .settings(r#"{"auth_token":"12345"}"#)
         .build();
+    let verifier = Verifier::new(&plugin.description().proof, request.settings.get());
+    criterion.bench_function("twilio-errors/proof", |bencher| {
+        bencher.iter(|| {
+            let view = View::from(black_box(&request));
+            verifier.verify(&view).expect("a proof")
+        });
+    });
+    let proved = verifier.verify(&View::from(&request)).expect("a proof");
+    let request = Request { proved, ..request };
     let request = serde_json::to_vec(&request).expect("JSON");
     bench(criterion, "twilio-errors", &plugin, &request);
     criterion.bench_function("twilio-errors/native", |bencher| {

@@ -71,3 +71,30 @@ async fn bench_measures_what_can_be_measured_and_says_what_cannot() {
         ],
     );
 }
+
+#[tokio::test]
+async fn bench_measures_no_call_that_the_gateway_does_not_make() {
+    let place = hand_made(plugin::parrot(), &[]);
+    place.write(
+        "cases/forged.http",
+        "POST https://gw.example.com/in/twilio HTTP/1.1\nx-twilio-signature: x\n\nSid=NO1",
+    );
+    place.write("cases/settings.json", r#"{"auth_token":"12345"}"#);
+    let output = run(
+        &place,
+        &[
+            "bench",
+            "twilio-errors",
+            "--cases",
+            "cases",
+            "--time",
+            "5ms",
+        ],
+    )
+    .await;
+    assert_eq!(output.code, Some(0), "{output:?}");
+    assert_said(
+        &output.stdout,
+        &["\nforged no call: the gateway refuses the sender\n"],
+    );
+}

@@ -8,6 +8,7 @@ use anyhow::{Context, anyhow};
 use clap::Args;
 use plugin_sdk::case;
 use plugin_sdk::contract::Request;
+use plugin_sdk::signature::verify;
 
 use super::subject::{self, Subject};
 use super::{Failure, Outcome, block_on, cases, figures};
@@ -109,7 +110,14 @@ async fn measure_all(
         "case", "median", "p99", "memory", "output", "calls"
     )?;
     for (name, request) in cases {
-        match measure(plugin, request, &call_limits(limits), time).await {
+        let Some(request) = proven(plugin, request) else {
+            writeln!(
+                out,
+                "{name:<width$} no call: the gateway refuses the sender"
+            )?;
+            continue;
+        };
+        match measure(plugin, &request, &call_limits(limits), time).await {
             Ok(Figures {
                 calls,
                 median,
@@ -183,6 +191,17 @@ fn sample(subject: &Subject, only: Option<&str>) -> Result<(String, Request), Fa
         serde_json::from_str(sample.settings).context("the sample's settings are not JSON")?;
     let request = case::parse_request(sample.request, settings, None, case::RECEIVED_AT)?;
     Ok((SAMPLE.to_owned(), request))
+}
+
+/// A request as the gateway hands it to a plugin, with the proof of its sender checked. `None` where
+/// it is refused before.
+fn proven(plugin: &Plugin, request: &Request) -> Option<Request> {
+    let demands = &plugin.description().proof;
+    let proved = verify(demands, request.settings.get(), request).ok()?;
+    Some(Request {
+        proved,
+        ..request.clone()
+    })
 }
 
 async fn measure(

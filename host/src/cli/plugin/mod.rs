@@ -45,9 +45,9 @@ pub enum Plugins {
     Inspect(inspect::Inspect),
     /// Measure what a call of a plugin takes, beside its limits
     ///
-    /// One call at a time, each in a fresh instance: from the request's JSON to the checked answer,
-    /// as a source pays for it. Only a release build of the gateway gives figures that mean
-    /// anything.
+    /// One call at a time, each in a fresh instance: from the request's JSON to the checked answer.
+    /// The gateway has checked the sender's proof before, where the plugin declares one. Only a
+    /// release build of the gateway gives figures that mean anything.
     Bench(bench::Bench),
     /// The plugins that the gateway carries with it
     ///
