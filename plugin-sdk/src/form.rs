@@ -23,19 +23,21 @@ pub type Field<'a> = (Cow<'a, [u8]>, Cow<'a, [u8]>);
 impl<'a> Form<'a> {
     /// Reads a form. Every sequence of bytes is a form; a field without `=` has an empty value.
     pub fn parse(text: &'a [u8]) -> Self {
-        let fields = text
-            .split(|&byte| byte == b'&')
-            .filter(|field| !field.is_empty())
-            .map(|field| {
-                let mut halves = field.splitn(2, |&byte| byte == b'=');
-                (
-                    decode(halves.next().unwrap_or_default()),
-                    decode(halves.next().unwrap_or_default()),
-                )
-            });
-        Self {
-            fields: fields.collect(),
+        let mut fields = Vec::new();
+        let mut rest = text;
+        while !rest.is_empty() {
+            let (name, after) = half(rest, b'=');
+            let (value, after) = match after {
+                [b'=', after @ ..] => half(after, b'&'),
+                _ => (Cow::default(), after),
+            };
+            // Between two `&` there is no field.
+            if after.len() < rest.len() {
+                fields.push((name, value));
+            }
+            rest = after.strip_prefix(b"&").unwrap_or(after);
         }
+        Self { fields }
     }
 
     /// The value of the first field of this name. Bytes that are not UTF-8 are
@@ -80,42 +82,46 @@ pub fn write(fields: &[(&str, &str)]) -> String {
     fields.collect::<Vec<_>>().join("&")
 }
 
-/// `+` is a space, `%41` is an `A`, and what only looks like an escape stands for itself. In one
-/// loop of its own: a text of JSON is half escapes, and every byte of it went through two iterators.
-fn decode(text: &[u8]) -> Cow<'_, [u8]> {
-    if !text.iter().any(|&byte| byte == b'+' || byte == b'%') {
-        return Cow::Borrowed(text);
+/// Decodes a name or a value: up to `&` or the byte `end`. Returns what follows as well. `+` is a
+/// space, `%41` is an `A`, and what only looks like an escape stands for itself.
+///
+/// A form is read in each call of a plugin, so this looks at each byte once.
+fn half(text: &[u8], end: u8) -> (Cow<'_, [u8]>, &[u8]) {
+    let ends = |byte: u8| byte == b'&' || byte == end;
+    let is_plain = |byte: &&u8| !ends(**byte) && !matches!(**byte, b'+' | b'%');
+    let (plain, mut rest) = text.split_at(text.iter().take_while(is_plain).count());
+    if rest.first().is_none_or(|byte| ends(*byte)) {
+        return (Cow::Borrowed(plain), rest);
     }
-    // What is decoded is never longer.
-    let mut decoded = vec![0; text.len()];
-    let mut at = 0;
-    let mut length = 0;
-    while let Some(&byte) = text.get(at) {
-        at += 1;
-        let mut byte = byte;
-        if byte == b'+' {
-            byte = b' ';
-        } else if byte == b'%'
-            && let Some([high, low]) = text.get(at..at + 2)
-            && let (Some(high), Some(low)) = (digit(*high), digit(*low))
-        {
-            byte = high << 4 | low;
-            at += 2;
-        }
-        decoded[length] = byte;
-        length += 1;
+    let mut decoded = Vec::with_capacity(2 * plain.len() + 32);
+    decoded.extend_from_slice(plain);
+    loop {
+        let (byte, after) = match rest {
+            [b'+', after @ ..] => (b' ', after),
+            [b'%', high, low, after @ ..] if digit(*high) | digit(*low) < 16 => {
+                (digit(*high) << 4 | digit(*low), after)
+            }
+            [byte, after @ ..] if !ends(*byte) => (*byte, after),
+            _ => return (Cow::Owned(decoded), rest),
+        };
+        decoded.push(byte);
+        rest = after;
     }
-    decoded.truncate(length);
-    Cow::Owned(decoded)
 }
 
-/// The value of a hex digit.
-fn digit(byte: u8) -> Option<u8> {
-    match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' | b'A'..=b'F' => Some((byte & 7) + 9),
-        _ => None,
-    }
+/// The value of a hex digit; 16 for any other byte.
+fn digit(byte: u8) -> u8 {
+    const VALUES: [u8; 256] = {
+        let mut values = [16; 256];
+        let mut value = 0;
+        while value < 16 {
+            values[b"0123456789abcdef"[value as usize] as usize] = value;
+            values[b"0123456789ABCDEF"[value as usize] as usize] = value;
+            value += 1;
+        }
+        values
+    };
+    VALUES[usize::from(byte)]
 }
 
 #[cfg(test)]
@@ -157,12 +163,12 @@ mod tests {
     fn every_byte_is_decoded_in_both_spellings() {
         for byte in 0..=u8::MAX {
             for escape in [format!("%{byte:02x}"), format!("%{byte:02X}")] {
-                assert_eq!(&*decode(escape.as_bytes()), [byte], "{escape}");
+                assert_eq!(&*half(escape.as_bytes(), b'&').0, [byte], "{escape}");
             }
         }
         for other in [b'/', b':', b'@', b'G', b'`', b'g', b' ', b'%'] {
             let text = [b'%', other, b'1'];
-            assert_eq!(&*decode(&text), text);
+            assert_eq!(&*half(&text, b'&').0, text);
         }
     }
 
