@@ -36,14 +36,18 @@ pub struct Payload {
 impl Payload {
     /// Reads a Payload. What is not JSON, or no object, says one thing: its text.
     pub fn read(text: &str) -> Self {
-        // Checking first costs nearly nothing, and nearly every Payload is sound.
+        // Nearly every Payload is one, and reading it is the check.
+        if let Ok(payload) = serde_json::from_str(text) {
+            return Self::of(&payload, text);
+        }
+        let no_object = || Self::of(&Object::default(), text);
         if serde_json::from_str::<&RawValue>(text).is_ok() || text.trim().is_empty() {
-            return Self::of(text);
+            return no_object();
         }
         let unreadable = match body::read_text(text) {
             // Small mistakes are repaired.
             Ok(reading) => match &reading.body {
-                body::Body::Json(json) => return Self::of(json),
+                body::Body::Json(json) => return Self::of(&Object::read(json), json),
                 _ => Unreadable {
                     reason: "not JSON".to_owned(),
                     at: "line 1, column 1".to_owned(),
@@ -53,12 +57,11 @@ impl Payload {
         };
         Self {
             unreadable: Some(unreadable),
-            ..Self::of(text)
+            ..no_object()
         }
     }
 
-    fn of(text: &str) -> Self {
-        let payload = Object::read(text);
+    fn of(payload: &Object<'_>, text: &str) -> Self {
         // A `more_info` of another make may be the message itself, or an object once more as text.
         let more_text = payload.text("more_info");
         let more = more_text
