@@ -233,11 +233,12 @@ impl Redaction {
                         Value::String(text) if is_credential_header(name) => {
                             self.learn_header("authorization", text)
                         }
-                        Value::String(text) if in_body(name) => self.learn(text),
                         Value::Array(list) if in_body(name) => {
-                            let texts = list.iter().filter_map(Value::as_str);
-                            texts.for_each(|text| self.learn(text));
+                            list.iter().for_each(|value| self.learn_scalar(value));
                             self.learn_json(value);
+                        }
+                        Value::String(_) | Value::Number(_) if in_body(name) => {
+                            self.learn_scalar(value);
                         }
                         _ => self.learn_json(value),
                     }
@@ -245,6 +246,14 @@ impl Redaction {
             }
             Value::Array(list) => list.iter().for_each(|value| self.learn_json(value)),
             Value::String(text) => self.learn_urls(text),
+            _ => {}
+        }
+    }
+
+    fn learn_scalar(&mut self, value: &Value) {
+        match value {
+            Value::String(text) => self.learn(text),
+            Value::Number(number) => self.learn(&number.to_string()),
             _ => {}
         }
     }
@@ -311,22 +320,28 @@ impl Redaction {
 
     /// Returns a body without credentials.
     pub fn body(&mut self, body: &[u8]) -> Vec<u8> {
-        match self.mask().replace(body, STAND_IN.as_bytes()) {
-            Some((hidden, places)) => {
+        // A number may stand in JSON without quotes.
+        let (numbers, texts): (Vec<_>, Vec<_>) =
+            self.values.iter().partition(|value| is_number(value));
+        let mut body = body.to_vec();
+        for (values, stand_in) in [(texts, STAND_IN), (numbers, "0")] {
+            let mask = Mask::new(values.into_iter().map(String::as_str));
+            if let Some((hidden, places)) = mask.replace(&body, stand_in.as_bytes()) {
                 self.places += places;
-                hidden
+                body = hidden;
             }
-            None => body.to_vec(),
         }
+        body
     }
 
     fn text(&mut self, text: &str) -> String {
         String::from_utf8_lossy(&self.body(text.as_bytes())).into_owned()
     }
+}
 
-    fn mask(&self) -> Mask {
-        Mask::new(self.values.iter().map(String::as_str))
-    }
+/// Returns whether a credential would be a number of JSON.
+fn is_number(value: &str) -> bool {
+    serde_json::from_str::<serde_json::Number>(value).is_ok()
 }
 
 fn is_credential_header(name: &str) -> bool {
@@ -569,6 +584,29 @@ mod tests {
         }
         assert!(serde_json::from_str::<Value>(&body).is_ok(), "{body}");
         assert!(redaction.places > 8, "{}", redaction.places);
+    }
+
+    #[test]
+    fn a_number_is_hidden_by_a_number() {
+        let hidden = |body: &str| {
+            let mut redaction = Redaction::default();
+            redaction.learn_request("/", &[], body.as_bytes(), &no_settings());
+            String::from_utf8(redaction.body(body.as_bytes())).unwrap()
+        };
+        for (body, expected) in [
+            (
+                r#"{"password":12345678,"said":"it was 12345678"}"#,
+                r#"{"password":0,"said":"it was 0"}"#,
+            ),
+            (
+                r#"{"password":"12345678","id":12345678}"#,
+                r#"{"password":"0","id":0}"#,
+            ),
+            (r#"{"secret":[-1.5e-300,"x"]}"#, r#"{"secret":[0,"x"]}"#),
+            ("password=12345678&id=1", "password=0&id=1"),
+        ] {
+            assert_eq!(hidden(body), expected, "{body}");
+        }
     }
 
     #[test]
