@@ -2,7 +2,9 @@
 //! members, repeated names and the spelling of numbers stay as the sender wrote them.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 
+use plugin_sdk::body::{Reading, read_text};
 use plugin_sdk::contract::Alert;
 use plugin_sdk::json::{Object, text};
 use serde_json::Value;
@@ -62,6 +64,35 @@ pub(super) fn leaves(value: &Value, pointer: &[String], found: &mut Vec<String>)
             None => leaves(value, pointer, found),
         }
     }
+}
+
+/// Adds the texts and numbers below pointers that begin at any depth of a value, or of what is read
+/// as JSON within a text of it.
+pub(super) fn leaves_anywhere(value: &Value, pointers: &[&[String]], found: &mut BTreeSet<String>) {
+    for pointer in pointers {
+        let mut below = Vec::new();
+        leaves(value, pointer, &mut below);
+        found.extend(below);
+    }
+    match value {
+        Value::Object(members) => members
+            .values()
+            .for_each(|value| leaves_anywhere(value, pointers, found)),
+        Value::Array(list) => list
+            .iter()
+            .for_each(|value| leaves_anywhere(value, pointers, found)),
+        Value::String(text) if text.contains(['{', '[']) => {
+            if let Some(value) = read_text(text).ok().as_ref().and_then(value_of) {
+                leaves_anywhere(&value, pointers, found);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The JSON that a body was read as, whatever its form; `None` where it is no more than text.
+pub(super) fn value_of(reading: &Reading<'_>) -> Option<Value> {
+    serde_json::from_str(&reading.json()?).ok()
 }
 
 fn write(

@@ -234,6 +234,7 @@ fn redact_changes(redactor: &Redactor, decision: &mut Decision) {
             for labels in [&before, &alert.labels] {
                 let mut shown = Alert::new("", alert.priority, "");
                 shown.labels.clone_from(labels);
+                shown.details.clone_from(&alert.details);
                 let value = std::mem::take(text);
                 if is_key {
                     shown.key = Some(value);

@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::ops::Range;
 use std::sync::LazyLock;
@@ -104,10 +105,11 @@ impl Redactor {
             find(&mut text.clone());
         }
         if let Some(details) = &alert.details {
-            for pointer in self.pointers() {
-                let value = serde_json::from_str(details.get()).unwrap_or_default();
-                details::leaves(&value, pointer, &mut found.borrow_mut());
-            }
+            let value = serde_json::from_str(details.get()).unwrap_or_default();
+            let pointers: Vec<_> = self.pointers().collect();
+            let mut below = BTreeSet::new();
+            details::leaves_anywhere(&value, &pointers, &mut below);
+            found.borrow_mut().extend(below);
             let masks = Masks {
                 pointers: Vec::new(),
                 anywhere: None,
@@ -125,18 +127,19 @@ impl Redactor {
         }
         let mut masked = 0;
         let patterns = self.patterns();
-        let mut labels = Vec::new();
+        let mut texts = self.below_pointers(alert);
         for redaction in &self.redactions {
             if let Redaction::Label(name) = redaction
                 && let Some(value) = alert.labels.get_mut(name)
             {
-                labels.push(std::mem::replace(value, REDACTED.to_owned()));
+                texts.push(std::mem::replace(value, REDACTED.to_owned()));
                 masked += 1;
             }
         }
-        // A label is a copy of what stands in the details, and mostly in the title as well.
-        if !labels.is_empty() {
-            masked += hide_texts(alert, &labels);
+        masked += self.redact_details(alert, &patterns);
+        // Title, message and labels are made of the details.
+        if !texts.is_empty() {
+            masked += hide_texts(alert, &texts);
         }
         if !patterns.is_empty() {
             let texts = [Some(&mut alert.title), alert.message.as_mut()];
@@ -152,7 +155,18 @@ impl Redactor {
                 masked += replace_in(text, &patterns, |_, found| digest(found));
             }
         }
-        masked + self.redact_details(alert, &patterns)
+        masked
+    }
+
+    /// Returns the texts and numbers in the details that the pointers name.
+    fn below_pointers(&self, alert: &Alert) -> Vec<String> {
+        let mut found = Vec::new();
+        let mut pointers = self.pointers().peekable();
+        if let (Some(details), Some(_)) = (&alert.details, pointers.peek()) {
+            let value = serde_json::from_str(details.get()).unwrap_or_default();
+            pointers.for_each(|pointer| details::leaves(&value, pointer, &mut found));
+        }
+        found
     }
 
     fn redact_details(&self, alert: &mut Alert, patterns: &[NamedPattern]) -> usize {
@@ -186,6 +200,12 @@ fn replace_in(
                     for meant in meant(*pattern, secret.as_str()) {
                         let [from, to] =
                             [meant.start, meant.end].map(|at| narrow.place(secret.start() + at));
+                        let rest = &text[from..];
+                        let is_masked =
+                            rest.starts_with(&mark(*pattern)) || rest.starts_with(REDACTED);
+                        if is_masked {
+                            continue;
+                        }
                         written.push_str(&text[end..from]);
                         written.push_str(&replacement(*pattern, &text[from..to]));
                         end = to;
@@ -469,6 +489,11 @@ mod tests {
                 UrlCredentials,
                 "https://host/x?a=1&api_key=k1&Access-Token=t",
                 "https://host/x?a=1&api_key=#&Access-Token=#",
+            ),
+            (
+                UrlCredentials,
+                "https://host/x?token=SECRET1&x=2",
+                "https://host/x?token=#&x=2",
             ),
             (UrlCredentials, "https://host/x?a=1", "https://host/x?a=1"),
             (CardNumbers, "card 4111 1111 1111 1111 used", "card # used"),

@@ -15,7 +15,8 @@ use super::redact::{Redactor, digest};
 use super::texts::{SHORTEST, hide_texts};
 use crate::config::{REDACTED, Redaction};
 use crate::mask::{MOST_BYTES, Mask};
-use plugin_sdk::contract::Alert;
+use plugin_sdk::body;
+use plugin_sdk::contract::{Alert, Body, Request};
 
 /// The masking of the stored requests of one source.
 #[derive(Debug, Clone)]
@@ -80,6 +81,7 @@ impl StoredRedactor {
         let text = std::str::from_utf8(body).ok();
         let body = match text.filter(|text| !text.contains('\0')) {
             Some(text) => {
+                self.find_read(headers, body, &found);
                 let (text, count) = self.body(text, &found);
                 places += count;
                 text
@@ -116,6 +118,35 @@ impl StoredRedactor {
             body,
             places,
         }
+    }
+
+    /// Adds what stands at a masked place of a body, as a plugin reads it: JSON with small mistakes, in
+    /// several values or in a part, or a form.
+    fn find_read(&self, headers: &[(String, String)], body: &[u8], found: &RefCell<Vec<String>>) {
+        let pointers: Vec<_> = self.redactor.pointers().collect();
+        if pointers.is_empty() {
+            return;
+        }
+        let request = Request {
+            source: String::new(),
+            received_at: String::new(),
+            method: "POST".to_owned(),
+            url: String::new(),
+            headers: headers.to_vec(),
+            body: Body::from_bytes(body.to_vec()),
+            content: None,
+            proved: None,
+            settings: Box::default(),
+        };
+        let mut below = BTreeSet::new();
+        let value = body::read(&request)
+            .ok()
+            .as_ref()
+            .and_then(details::value_of);
+        if let Some(value) = value {
+            details::leaves_anywhere(&value, &pointers, &mut below);
+        }
+        found.borrow_mut().extend(below);
     }
 
     /// Masks texts that were masked in an alert wherever else they stand in it. Identity survives:
@@ -246,6 +277,27 @@ mod tests {
         let masked: Vec<_> = masked.iter().map(ToString::to_string).collect();
         let stored = redactor().redact("https://x.example/in/a", &[], text.as_bytes(), &masked);
         String::from_utf8(stored.body).unwrap()
+    }
+
+    #[test]
+    fn place_is_found_in_whatever_plugins_read_as_json() {
+        for text in [
+            "\u{feff}{\"a\":{\"From\":\"hunter2\"}}",
+            r#"{"a":{"From":"hunter2"},}"#,
+            r#"{"a":{"From":"hunter2"},"n":NaN}"#,
+            "{'a':{'From':'hunter2'}}",
+            r#""{\"a\":{\"From\":\"hunter2\"}}""#,
+            "{\"t\":\"raw\nline\",\"a\":{\"From\":\"hunter2\"}}",
+            "{\"a\":1}\n{\"a\":{\"From\":\"hunter2\"}}",
+            "--x\r\nContent-Disposition: form-data; name=\"p\"\r\n\r\n{\"a\":{\"From\":\"hunter2\"}}\r\n--x--\r\n",
+            "p={'a':{'From':'hunter2'}}",
+        ] {
+            let masked = body(text, &[]);
+            assert!(
+                !masked.contains("hunter2") && masked.contains(REDACTED),
+                "{text}: {masked}"
+            );
+        }
     }
 
     #[test]

@@ -211,6 +211,44 @@ fn masked_label_is_masked_where_it_was_copied_from() {
 }
 
 #[test]
+fn masked_place_is_masked_where_it_was_copied_to() {
+    let lines = "redact = [\"/from\"]
+         [[sources.a.rules]]\nwhen = {}\nlabels = { said = \"x\" }";
+    let mut before = alert(&[("caller", "agent-77"), ("said", "ask agent-77")]);
+    before.title = "No answer of agent-77".to_owned();
+    before.message = Some("Call agent-77 (7)".to_owned());
+    before.key = Some("call/agent-77".to_owned());
+    before.details = RawValue::from_string(r#"{"from":"agent-77","n":7}"#.to_owned()).ok();
+    let decision = policy(lines).decide("a", before);
+    assert_eq!(
+        decision.changes[0].to_string(),
+        "labels.said ask [redacted] -> x"
+    );
+    let after = decision.alert;
+    assert_eq!(after.title, "No answer of [redacted]");
+    assert_eq!(after.message.as_deref(), Some("Call [redacted] (7)"));
+    assert_eq!(after.labels["caller"], "[redacted]");
+    assert_eq!(after.key(), "call/agent-77", "it is the same incident");
+}
+
+#[test]
+fn place_is_found_at_any_depth_where_requests_are_masked() {
+    let policy = policy("redact = [\"/user/secret\"]\nredact_stored = true");
+    for details in [
+        r#"[{"user":{"secret":"hunter2"}}]"#,
+        r#"{"body_text":"{\"user\":{\"secret\":\"hunter2\"}}\n{}"}"#,
+    ] {
+        let mut before = alert(&[]);
+        before.title = "hunter2 failed".to_owned();
+        before.details = RawValue::from_string(details.to_owned()).ok();
+        let after = policy.decide("a", before).alert;
+        assert_eq!(after.title, "[redacted] failed", "{details}");
+        let details = after.details.unwrap();
+        assert!(!details.get().contains("hunter2"), "{details}");
+    }
+}
+
+#[test]
 fn rule_that_can_never_match_is_found() {
     let source = source(
         "labels = { team = \"voice\" }\n
