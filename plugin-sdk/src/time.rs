@@ -39,7 +39,9 @@ fn moment(text: &str) -> Option<OffsetDateTime> {
     let text = plain.as_deref().unwrap_or(text);
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    if is_number(whole) && is_number(fraction) && whole.len() != 14 {
+    // A date without separators has so many digits; a count of these would be of another century.
+    let is_date = matches!(whole.len(), 12 | 14 | 17);
+    if is_number(whole) && is_number(fraction) && !is_date {
         return of_count(whole, fraction);
     }
     OffsetDateTime::parse(text, &Rfc3339)
@@ -202,6 +204,12 @@ mod tests {
             "1/31/2026, 8:00:00 AM UTC",
             "20260131T080000Z",
             "20260131080000",
+            "202601310800",
+            "20260131080000000",
+            "2026-01-31 09:00:00 (UTC+01:00)",
+            "2026-01-31 03:00:00 (GMT-5)",
+            "2026-01-31 03:00:00 (EST)",
+            "2026-01-31 09:00:00 +01:00 (Europe/Berlin)",
             "Sat, 31 Jan 2026 08:00:00 GMT",
             "Mon, 31 Jan 2026 08:00:00 GMT",
             "31 January 2026 09:00:00 CET",
@@ -268,6 +276,12 @@ mod tests {
             "1970-01-01T00:00:00Z",
             "1970-01-01T01:00:00+01:00",
             "2026-01-31T08:00:00[Europe/Berlin]",
+            "2026-01-31T08:00:00 (America/New_York)",
+            "1/31/2026 8:00:00 AM (W. Europe Standard Time)",
+            "2026-01-31T08:00:00 (UTC+01:00) late",
+            "260131080000",
+            "202613310800",
+            "20260131080000.5",
             "[UTC]",
             "2026-01-31",
             "08:00:00",

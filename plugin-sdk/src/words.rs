@@ -816,10 +816,13 @@ fn of_status(word: &str) -> Option<Status> {
     let (nouns, rest) = parts.split_at(before.min(parts.len().saturating_sub(1)));
     // A limit that was passed is no test that was, and an upgrade that there is restores nothing.
     let noun = nouns.last().map_or("", |noun| &**noun);
-    if matches!(
-        (noun, &*rest.concat()),
-        ("threshold" | "limit", "passed" | "pass") | ("upgrade", "available" | "ready")
-    ) {
+    let is_passed =
+        |word: Option<&String>| matches!(word.map(|word| &**word), Some("passed" | "pass"));
+    let is_limit =
+        |word: Option<&String>| matches!(word.map(|word| &**word), Some("threshold" | "limit"));
+    let limit_passed = is_passed(parts.last()) && is_limit(nouns.last())
+        || is_passed(parts.first()) && is_limit(parts.last());
+    if limit_passed || matches!((noun, &*rest.concat()), ("upgrade", "available" | "ready")) {
         return None;
     }
     let behind = rest[1.min(rest.len())..]
@@ -1144,6 +1147,9 @@ mod tests {
             "FIRING:1, RESOLVED:1",
             "threshold passed",
             "metric threshold passed",
+            "Passed threshold",
+            "passed limit",
+            "Passed uptime threshold",
             "upgrade available",
             "nicht behoben",
             "~resolved~",

@@ -84,23 +84,28 @@ pub(super) fn parse(text: &str) -> Option<OffsetDateTime> {
         named_zone = !ZONES.contains(&(zone, 0));
         text = time.to_owned();
     }
-    // Go's monotonic clock, and the zone's long name.
-    for mark in [" m=", " ("] {
-        if let Some(at) = text.find(mark) {
-            if mark == " ("
-                && ZONES
-                    .iter()
-                    .any(|(zone, _)| text[at..] == format!(" ({zone})"))
-            {
-                text = text.replace(['(', ')'], " ");
-            } else {
-                text.truncate(at);
-            }
-        }
+    // Go's monotonic clock.
+    if let Some(at) = text.find(" m=") {
+        text.truncate(at);
+    }
+    // The zone behind the offset, by its name, or in its place: `(UTC+01:00)`.
+    let mut aside = None;
+    if let Some((time, zone)) = text
+        .split_once(" (")
+        .and_then(|(time, zone)| Some((time, zone.strip_suffix(')')?)))
+    {
+        aside = Some(zone.to_owned());
+        text = time.to_owned();
     }
     let mut parts = Parts::default();
     for word in split(&text).split_ascii_whitespace() {
         parts.take(word)?;
+    }
+    if let Some(zone) = aside.filter(|_| parts.offset.is_none()) {
+        match parts.take(&zone) {
+            Some(()) if parts.offset.is_some() => {}
+            _ => named_zone = true,
+        }
     }
     // The name alone gives no offset: that takes the world's table of zones.
     if named_zone && parts.offset.is_none() {
@@ -182,7 +187,7 @@ impl Parts {
             .unwrap_or(word);
         match digits.len() {
             1 | 2 | 4 => self.numbers.push(digits.parse().ok()?),
-            6 | 14 | 8 if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+            6 | 8 | 12 | 14 | 17 if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
                 self.compact(digits)?
             }
             7 if digits.ends_with('z') => {
@@ -205,7 +210,7 @@ impl Parts {
         }
     }
 
-    /// `20260131`, `080000`, or both in one.
+    /// `20260131`, `080000`, or both in one, which may lack the seconds or have milliseconds.
     fn compact(&mut self, digits: &str) -> Option<()> {
         let number = |from: usize, to: usize| digits.get(from..to)?.parse::<u8>().ok();
         let from = if digits.len() == 6 { 0 } else { 8 };
@@ -220,10 +225,20 @@ impl Parts {
             set(&mut self.date, date)?;
         }
         if digits.len() != 8 {
-            let clock = Time::from_hms(
+            let seconds = if digits.len() == 12 {
+                0
+            } else {
+                number(from + 4, from + 6)?
+            };
+            let milliseconds = match digits.get(14..) {
+                None | Some("") => 0,
+                Some(digits) => digits.parse().ok()?,
+            };
+            let clock = Time::from_hms_milli(
                 number(from, from + 2)?,
                 number(from + 2, from + 4)?,
-                number(from + 4, from + 6)?,
+                seconds,
+                milliseconds,
             );
             set(&mut self.clock, clock.ok()?)?;
         }
