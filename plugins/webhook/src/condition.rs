@@ -113,14 +113,34 @@ fn number(text: &str) -> Option<f64> {
 /// Returns whether two texts are one number in two spellings, such as `0` and `0.0`. What begins
 /// with a zero before another digit is a code, and `inf` is a word.
 pub fn same_number(one: &str, other: &str) -> bool {
-    let number = |text: &str| {
-        let text = text.trim();
-        let digits = text.trim_start_matches('-');
-        let is_code = digits.len() > 1 && digits.starts_with('0') && !digits.starts_with("0.");
-        let is_number = digits.starts_with(|c: char| c.is_ascii_digit()) && !is_code;
-        text.parse::<f64>().ok().filter(|_| is_number)
+    exact(one).is_some_and(|one| exact(other) == Some(one))
+}
+
+/// A decimal number to the last digit, as an id may be one: its sign, its digits without zeros at
+/// either end, and the power of ten of the last one.
+fn exact(text: &str) -> Option<(bool, String, i64)> {
+    let text = text.trim();
+    let (is_negative, text) = match text.strip_prefix('-') {
+        Some(text) => (true, text),
+        None => (false, text),
     };
-    number(one).is_some_and(|one| number(other) == Some(one))
+    let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let is_code = whole.len() > 1 && whole.starts_with('0');
+    let is_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || is_code || !is_digits(whole) || !is_digits(fraction) {
+        return None;
+    }
+    let exponent: i32 = exponent.parse().ok()?;
+    let digits = format!("{whole}{fraction}");
+    let digits = digits.trim_start_matches('0');
+    let significant = digits.trim_end_matches('0');
+    if significant.is_empty() {
+        return Some((false, String::new(), 0));
+    }
+    let zeros = (digits.len() - significant.len()) as i64;
+    let power = i64::from(exponent) - fraction.len() as i64 + zeros;
+    Some((is_negative, significant.to_owned(), power))
 }
 
 /// Spells a condition in a few words.
@@ -163,6 +183,19 @@ mod tests {
             ),
             (r#"{"when":"/a","is":[0,"1.5"]}"#, r#"{"a":0.0}"#, true),
             (r#"{"when":"/a","is":[0,"1.5"]}"#, r#"{"a":"1.50"}"#, true),
+            (r#"{"when":"/a","is":"1500"}"#, r#"{"a":"1.5e3"}"#, true),
+            (r#"{"when":"/a","is":"-0"}"#, r#"{"a":0.00}"#, true),
+            (
+                r#"{"when":"/a","is":"1234567890123456788"}"#,
+                r#"{"a":"1234567890123456789"}"#,
+                false,
+            ),
+            (
+                r#"{"when":"/a","is":"34e9999"}"#,
+                r#"{"a":"12e4567"}"#,
+                false,
+            ),
+            (r#"{"when":"/a","is":"-1"}"#, r#"{"a":"1"}"#, false),
             (r#"{"when":"/a","is":"7"}"#, r#"{"a":"007"}"#, false),
             (r#"{"when":"/a","is_not":0}"#, r#"{"a":-0.0}"#, false),
             (r#"{"when":"/a","is_not":["x","y"]}"#, r#"{"a":"y"}"#, false),
