@@ -5,7 +5,7 @@ use plugin_sdk::contract::{
     Alert, Note, NoteKind, Priority, ProofIdentity, Proved, Request, Status,
 };
 use plugin_sdk::text::line;
-use plugin_sdk::time;
+use plugin_sdk::{attempt, time};
 use twilio_webhooks::codes::{self, Code};
 use twilio_webhooks::{identity, level, pages};
 
@@ -56,6 +56,7 @@ pub fn from_firing(
 ) -> Vec<Alert> {
     let proof = proved.and_then(|proved| proved.proof.as_ref());
     let firing = Firing {
+        received_at: &request.received_at,
         fields,
         proof,
         code: fields.get("ErrorCode").and_then(codes::look_up),
@@ -100,8 +101,24 @@ pub fn from_firing(
     }
 }
 
+/// The id that a firing brings; `None` where nothing in it tells it from the next one.
+pub fn own_id(fields: &Fields) -> Option<String> {
+    let short = |name| short(fields, name);
+    let token = short("IdempotencyToken").or_else(|| short("AppMonitorTriggerSid"))?;
+    Some(format!("{token} {}", short("DateFired")?))
+}
+
+/// A field that can be an id. It is not cut: a cut id would be another one.
+fn short(fields: &Fields, name: &str) -> Option<String> {
+    let value = fields
+        .get(name)
+        .filter(|value| value.len() <= MAX_ID_BYTES)?;
+    Some(value.to_owned())
+}
+
 /// A firing, read as far as it can be.
 struct Firing<'a> {
+    received_at: &'a str,
     fields: &'a Fields,
     proof: Option<&'a ProofIdentity>,
     code: Option<Code>,
@@ -115,7 +132,7 @@ impl Firing<'_> {
             line(&self.title(), MAX_TITLE_CHARS),
         );
         // One alarm is one alert, however often it fires.
-        alert.key = self.short("AppMonitorTriggerSid");
+        alert.key = short(self.fields, "AppMonitorTriggerSid");
         alert.message = self.message();
         level::tell(&mut alert, self.fields.get("Log").unwrap_or_default());
         let date = self.fields.get("DateFired");
@@ -155,18 +172,13 @@ impl Firing<'_> {
     }
 
     /// The hash of what Twilio signed. Of what nobody signed, the token; it may repeat between
-    /// firings, so the time belongs to it.
+    /// firings, so the time belongs to it. What has neither is another event some minutes later.
     fn id(&self) -> String {
         if let Some(proof) = self.proof {
             return proof.id.clone();
         }
-        let token = self
-            .short("IdempotencyToken")
-            .or_else(|| self.short("AppMonitorTriggerSid"));
-        match (token, self.short("DateFired")) {
-            (Some(token), Some(date)) => format!("{token} {date}"),
-            _ => format!("sha256:{}", self.fields.hash()),
-        }
+        let made_of = self.fields.hash().as_bytes();
+        own_id(self.fields).unwrap_or_else(|| attempt::event_id(made_of, self.received_at))
     }
 
     fn priority(&self) -> Priority {
@@ -223,14 +235,6 @@ impl Firing<'_> {
             .map(|text| line(text, MAX_LINE_CHARS))
             .collect();
         (!lines.is_empty()).then(|| lines.join("\n"))
-    }
-
-    /// A field that can be an id. It is not cut: a cut id would be another one.
-    fn short(&self, name: &str) -> Option<String> {
-        self.fields
-            .get(name)
-            .filter(|value| value.len() <= MAX_ID_BYTES)
-            .map(str::to_owned)
     }
 }
 

@@ -10,7 +10,7 @@ mod alert;
 mod fields;
 
 use plugin_sdk::contract::{Answer, Checked, Description, Rejection, Request};
-use plugin_sdk::{Plugin, export};
+use plugin_sdk::{Plugin, attempt, export};
 use serde_json::value::RawValue;
 use twilio_webhooks::settings::{MaxAge, settings_schema};
 use twilio_webhooks::{rejection, signature};
@@ -105,5 +105,10 @@ fn read(request: &Request, settings: &Settings) -> Result<Answer, Rejection> {
         max_age.admit(request, fields.get("DateFired"))?;
     }
     let alerts = alert::from_firing(request, &fields, settings.again, proved.as_ref());
-    Ok(Answer::alerts(alerts).proved_by(proved.and_then(|proved| proved.proof)))
+    let attempt = || match alert::own_id(&fields) {
+        Some(_) => None,
+        None => attempt::mark(request, b""),
+    };
+    let proof = proved.and_then(|proved| proved.proof).or_else(attempt);
+    Ok(Answer::alerts(alerts).proved_by(proof))
 }
