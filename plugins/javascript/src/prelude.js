@@ -22,8 +22,11 @@
   const log = (level) => (...values) => { host(`log ${level}`, values.map(shown).join(" ")); };
   const sha256 = (text) => ask("sha256", String(text));
   const verbatim = (text) => new Verbatim(host("details", JSON.stringify(String(text).toWellFormed())));
-  /* The text of a field that may hold anything. */
-  const text = (value) => (typeof value === "string" || typeof value === "number" ? String(value) : undefined);
+  /* The text of a field that may hold anything; undefined where it says nothing. */
+  const text = (value) => {
+    const said = typeof value === "string" || typeof value === "number" ? String(value) : "";
+    return said.trim() === "" ? undefined : said;
+  };
   define(globalThis, {
     text,
     link: (value) => (/^https?:\/\//.test(text(value)) ? text(value) : undefined),
@@ -40,6 +43,7 @@
     time: (text, otherwise = null) => ask("time", text instanceof Date ? text.toISOString() : text) ?? otherwise,
     form: (text) => ask("form", text),
     attempt: (text) => ask("attempt", String(text)),
+    decodeBase64: (text) => ask("decode_base64", String(text)),
     hmac: (algorithm, key, text, encoding = "hex") => ask("hmac", { algorithm, key, text, encoding }),
     timingSafeEqual: (given, expected) => ask("same", [String(given), String(expected)]),
   });
@@ -89,7 +93,9 @@
     const alerts = answer.alerts.map((alert, index) => {
       if (alert === null || typeof alert !== "object") throw new TypeError(`alerts[${index}] is no object`);
       const { details, labels, ...rest } = alert;
-      const whole_request = () => `${request.method} ${request.url}\n${index}\n${request.text()}`;
+      /* A script of the settings may have made it of headers as well. */
+      const told = withheld === null ? JSON.stringify([rest.key, rest.status, rest.title], wellFormed) : "";
+      const whole_request = () => `${request.method} ${request.url}\n${index}${told}\n${request.text()}`;
       /* What is no event of the sender's, and what a script of the settings says nothing of, is news some minutes later. */
       const may_recur = rest.unreadable !== undefined || (withheld === null && !request.proved?.proof);
       rest.event_id =
@@ -98,7 +104,7 @@
       rest.key = bounded(rest.key, 1024);
       rest.status ??= undefined;
       rest.priority ??= "high";
-      rest.title = String(rest.title ?? request.source);
+      rest.title = String(rest.title ?? "").trim() === "" ? request.source : String(rest.title);
       if (Array.isArray(rest.notes)) rest.notes = rest.notes.map(noted);
       rest.labels = Object.fromEntries(
         Object.entries(labels ?? {})

@@ -57,6 +57,10 @@ pub(crate) fn call(
             let received_at = &of(request)?.received_at;
             json!(attempt::event_id(string(argument)?.as_bytes(), received_at))
         }
+        "decode_base64" => {
+            let bytes = text::of_base64(&string(argument)?);
+            json!(bytes.map(|bytes| text::of_bytes(&bytes).into_owned()))
+        }
         "sha256" => json!(sha256(string(argument)?.as_bytes()).hex()),
         "same" => {
             let [given, expected]: [String; 2] = serde_json::from_str(argument).map_err(misused)?;

@@ -64,7 +64,7 @@ declare function priority(word: unknown, otherwise?: Priority): Priority | null;
 declare function status(word: unknown, otherwise?: Status): Status | null;
 /** Any sender's time, as RFC 3339 in UTC. */
 declare function time(text: unknown, otherwise?: string): string | null;
-/** The text of a field that may hold anything: a text or a number; of all else nothing. */
+/** The text of a field that may hold anything: a text or a number; of all else, and of blanks, nothing. */
 declare function text(value: unknown): string | undefined;
 /** The same, where it is a URL of a web page. */
 declare function link(value: unknown): string | undefined;
@@ -76,6 +76,8 @@ declare function form(text: string): [string, string][];
 declare function attempt(text: string): string;
 declare function sha256(text: string): string;
 declare function hmac(algorithm: "sha256" | "sha1", key: string, text: string, encoding?: "hex" | "base64"): string;
+/** The text that base64 means, in either alphabet; `null` where it is none. */
+declare function decodeBase64(text: string): string | null;
 declare function timingSafeEqual(given: string, expected: string): boolean;
 /** A JSON text for `details`, to the letter. */
 declare function verbatim(json: string): unknown;
