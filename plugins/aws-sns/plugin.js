@@ -22,15 +22,16 @@ function read(request, options) {
     return alarm(body, topic, message, options);
   if (text(message?.["detail-type"]) !== undefined) {
     const detail = message.detail ?? {};
-    return text(detail.alarmName) !== undefined && text(detail.state?.value) !== undefined
-      ? alarm(body, topic, ofEventBridge(message, detail), options)
-      : event(body, topic, message, options);
+    if (text(detail.alarmName) === undefined || text(detail.state?.value) === undefined)
+      return event(body, topic, message, options);
+    const told = alarm(body, topic, ofEventBridge(message, detail), options);
+    return typeof told === "string" ? told : ofItsKind(told, message["detail-type"], detail);
   }
   const said = text(body.Message) ?? "";
   return {
     ...common(body, topic, "message"),
     priority: options.priority ?? "high",
-    title: text(body.Subject) || said.split("\n")[0] || `a message of ${nameOf(topic)}`,
+    title: text(body.Subject) ?? text(said.trim().split(/\r?\n/)[0]) ?? `a message of ${nameOf(topic)}`,
     message: said,
   };
 }
@@ -77,7 +78,29 @@ function alarm(body, topic, message, options) {
   };
 }
 
-/* The alarm of an event "CloudWatch Alarm State Change", in the words of CloudWatch's own message. */
+/* The three events of CloudWatch about an alarm: of its state, of that of one of its contributors, each of
+   which opens and closes by itself, and of its configuration. A deleted alarm will never be OK. */
+function ofItsKind(told, kind, detail) {
+  if (kind === "CloudWatch Alarm Contributor State Change") {
+    const id = text(detail.alarmContributor?.id);
+    const attributes = Object.values(detail.alarmContributor?.attributes ?? {}).map(text).filter(Boolean);
+    if (id === undefined)
+      return { ...told, key: undefined, notes: [...told.notes, { kind: "incomplete_key", field: "key" }] };
+    return { ...told, key: `${told.key} ${id}`, title: `${told.title}: ${attributes.join(", ") || id}` };
+  }
+  if (kind !== "CloudWatch Alarm Configuration Change") return told;
+  if (detail.operation !== "delete") return "a change of an alarm's configuration";
+  // Its time is that of the last state, which may be the one that opened the alert.
+  return {
+    ...told,
+    status: "resolve",
+    order: undefined,
+    title: `${text(detail.alarmName)} was deleted`,
+    message: undefined,
+  };
+}
+
+/* The alarm of an event about an alarm, in the words of CloudWatch's own message. */
 const ofEventBridge = (message, detail) => ({
   AlarmName: detail.alarmName,
   AlarmArn: message.resources?.[0],
@@ -92,7 +115,11 @@ const ofEventBridge = (message, detail) => ({
 
 function event(body, topic, message, options) {
   const shared = common(body, topic, "event");
+  const notes = [];
   const word = text(message.detail?.severity);
+  const urgent = ofNumber(message.source, message.detail?.severity) ?? priority(word ?? "");
+  if (word !== undefined && urgent === null)
+    notes.push({ kind: "unknown_priority", field: "priority", found: word });
   // AWS Health tells of the beginning and of the end of one event.
   const arn = text(message.detail?.eventArn);
   const code = { open: "trigger", upcoming: "trigger", closed: "resolve" };
@@ -102,7 +129,7 @@ function event(body, topic, message, options) {
   return {
     ...shared,
     ...(known ? { key: `${arn} ${account}`, status: code[said] } : {}),
-    priority: priority(word ?? "") ?? options.priority ?? "high",
+    priority: urgent ?? options.priority ?? "high",
     title:
       text(message.detail?.title) ??
       [text(message["detail-type"]), text(message.source) && `(${message.source})`]
@@ -114,7 +141,14 @@ function event(body, topic, message, options) {
       text(body.Subject),
     occurred_at: time(text(message.time) ?? text(body.Timestamp) ?? ""),
     labels: { ...shared.labels, account },
+    notes,
   };
+}
+
+/* GuardDuty's severity: from 9 critical, from 7 high, from 4 medium. */
+function ofNumber(source, severity) {
+  if (source !== "aws.guardduty" || typeof severity !== "number") return undefined;
+  return severity >= 9 ? "critical" : severity >= 7 ? "high" : severity >= 4 ? "medium" : "low";
 }
 
 /* The link confirms the subscription, so it must lead to Amazon. */
