@@ -38,17 +38,35 @@ function inHeaders(request) {
   const event = {};
   for (const [name, value] of request.headers) {
     if (!/^ce-[a-z0-9]+$/.test(name)) continue;
+    const quoted = /^"(.*)"$/.exec(value);
+    const written = quoted === null ? value : quoted[1].replace(/\\(.)/g, "$1");
     try {
-      event[name.slice(3)] = decodeURIComponent(value);
+      event[name.slice(3)] = decodeURIComponent(written);
     } catch {
-      event[name.slice(3)] = value;
+      event[name.slice(3)] = written;
     }
   }
   const type = request.header("content-type");
   if (type !== undefined) event.datacontenttype = type;
-  if (/json/i.test(type ?? "")) event.data = request.json();
+  if (type === undefined) event.data = parsed(request.text());
+  else if (/json/i.test(type)) event.data = request.json();
   else event.data = request.text();
   return event;
+}
+
+/* The data in base64, as some libraries write it in any case: JSON, unless its type is another. */
+function ofBase64(event) {
+  const said = text(event.data_base64);
+  const decoded = said === undefined ? null : decodeBase64(said);
+  return decoded === null ? undefined : parsed(decoded);
+}
+
+function parsed(written) {
+  try {
+    return JSON.parse(written);
+  } catch {
+    return written;
+  }
 }
 
 function alertOf(request, event, options) {
@@ -58,7 +76,7 @@ function alertOf(request, event, options) {
       ? options.types[type]
       : undefined;
   if (ruled === "ignore") return undefined;
-  const data = event.data;
+  const data = event.data ?? ofBase64(event);
   const source = text(event.source) ?? "";
   const subject = text(event.subject) || undefined;
   const word =
