@@ -106,11 +106,17 @@ pub fn of<'a>(
     });
     let has_priority = !matches!(priority, Word::Absent);
     let priority = notes.word(NoteKind::UnknownPriority, "priority", priority);
-    let priority = priority.unwrap_or(match (has_priority, event.unreadable) {
-        (true, _) => UNKNOWN_PRIORITY,
-        (false, Some(_)) => Priority::High,
-        (false, None) => Priority::Medium,
+    let mut priority = priority.unwrap_or(if has_priority {
+        UNKNOWN_PRIORITY
+    } else {
+        Priority::Medium
     });
+    let mut status = status.unwrap_or(Status::Trigger);
+    if event.unreadable.is_some() {
+        // What it says is not known: a default of the settings may be the end of nothing.
+        priority = priority.min(Priority::High);
+        status = Status::Trigger;
+    }
     let title = title(&event, choice("title"));
     notes.missing(NoteKind::Nothing, "title");
     // Half an id would be that of many events.
@@ -130,7 +136,7 @@ pub fn of<'a>(
     let event_id = id("event_id").filter(|id| written(id) <= MAX_ID_BYTES);
     notes.missing(NoteKind::IncompleteId, "event_id");
     let mut alert = Alert::new(String::new(), priority, title);
-    alert.status = status.unwrap_or(Status::Trigger);
+    alert.status = status;
     alert.key = key;
     // An id becomes the key of what has none, where it resolves or stands twice in a request.
     let ids = [
