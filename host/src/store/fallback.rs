@@ -277,26 +277,45 @@ pub fn taken(
     destination: i64,
     now_ms: i64,
 ) -> Result<(), StoreError> {
-    let alert = late.delivery.div_euclid(DELIVERIES_PER_ALERT as i64);
-    let [first, last] = delivery_ids(alert);
-    let fallback: Option<i64> = step
-        .transaction
-        .prepare_cached(
-            "SELECT ifnull((SELECT destination FROM queue WHERE id = f.id),
-                           (SELECT destination FROM attempts WHERE delivery = f.id LIMIT 1))
-             FROM fallbacks f WHERE id BETWEEN ?1 AND ?2 AND of = ?3 AND reason <> 'taken'
-             AND NOT EXISTS (SELECT 1 FROM dead WHERE dead.id = f.id)",
-        )?
-        .query_row([first, last, late.delivery], |row| row.get(0))
-        .optional()?
-        .flatten();
-    let Some(fallback) = fallback else {
+    let Some(fallback) = stand_in(step, late)? else {
         return Ok(());
     };
     for one in carried_before(step, late, destination)? {
         tell(step, &one, destination, fallback, now_ms)?;
     }
     tell(step, late, destination, fallback, now_ms)
+}
+
+/// Returns the fallback to which an alert went, whatever the configuration says by now. One that
+/// rejected it too is none.
+fn stand_in(step: &Step<'_>, late: &Late) -> Result<Option<i64>, StoreError> {
+    let [first, last] = delivery_ids(late.delivery.div_euclid(DELIVERIES_PER_ALERT as i64));
+    let mut select = step.transaction.prepare_cached(
+        "SELECT ifnull((SELECT destination FROM queue WHERE id = f.id),
+                       (SELECT destination FROM attempts WHERE delivery = f.id LIMIT 1))
+         FROM fallbacks f WHERE id BETWEEN ?1 AND ?2 AND of = ?3 AND reason <> 'taken'
+         AND NOT EXISTS (SELECT 1 FROM dead WHERE dead.id = f.id)",
+    )?;
+    let fallback = select.query_row([first, last, late.delivery], |row| row.get(0));
+    Ok(fallback.optional()?.flatten())
+}
+
+/// Sees to the end of an alert that was late and is rejected now, where it went to a fallback that the
+/// configuration has no more.
+pub fn left_behind(step: &mut Step<'_>, late: &Late, to: &To<'_>) -> Result<(), StoreError> {
+    let Some(fallback) = stand_in(step, late)? else {
+        return Ok(());
+    };
+    let mut select = step
+        .transaction
+        .prepare_cached("SELECT name FROM destinations WHERE id = ?")?;
+    let name: String = select.query_row([fallback], |row| row.get(0))?;
+    if name == to.fallback || is_resolve(step, late.delivery)? {
+        return Ok(());
+    }
+    tracking::begin(step, late.source)?;
+    let alert = late.delivery.div_euclid(DELIVERIES_PER_ALERT as i64);
+    keys::open_also(step, late.ordering_key, alert, &name)
 }
 
 /// Returns the alerts that fell back beside that of a delivery, because it carried them.
@@ -332,9 +351,14 @@ fn tell(
         .prepare_cached(
             "SELECT EXISTS (SELECT 1 FROM queue q WHERE ordering_key = ?1 AND destination = ?2 AND fell_back = 1
                  AND EXISTS (SELECT 1 FROM fallbacks f WHERE f.of = q.id
-                             AND f.id BETWEEN q.id / ?3 * ?3 AND q.id / ?3 * ?3 + ?3 - 1))",
+                             AND f.id BETWEEN q.id / ?3 * ?3 AND q.id / ?3 * ?3 + ?3 - 1
+                             AND (EXISTS (SELECT 1 FROM queue p WHERE p.id = f.id AND p.destination = ?4)
+                                  OR EXISTS (SELECT 1 FROM attempts a WHERE a.delivery = f.id AND a.destination = ?4))))",
         )?
-        .query_row([late.ordering_key, destination, each], |row| row.get(0))?;
+        .query_row(
+            [late.ordering_key, destination, each, fallback],
+            |row| row.get(0),
+        )?;
     // A resolve has closed there what it was sent for.
     if others_wait || is_resolve(step, late.delivery)? {
         return Ok(());

@@ -154,14 +154,20 @@ impl Settle {
                 }
                 Ok(false)
             }
-            (Outcome::Rejected { .. }, Some(fallback)) => {
+            (Outcome::Rejected { .. }, fallback) => {
                 let to = To {
                     destination: *destination,
-                    fallback,
+                    fallback: fallback.as_deref().unwrap_or_default(),
                     reason: Reason::Rejected,
                     now_ms: self.now_ms,
                 };
-                fallback::rejected(step, &late, &to)
+                if taken.has_stand_in {
+                    fallback::left_behind(step, &late, &to)?;
+                }
+                match fallback {
+                    Some(_) => fallback::rejected(step, &late, &to),
+                    None => Ok(false),
+                }
             }
             _ => Ok(false),
         }
