@@ -244,7 +244,7 @@ fn insert(step: &mut Step<'_>, pending: &Pending, due_at: i64) -> Result<bool, S
 }
 
 /// Returns whether a delivery of an ordering key waits for a destination.
-fn is_busy(step: &Step<'_>, ordering_key: i64, destination: i64) -> Result<bool, StoreError> {
+pub fn is_busy(step: &Step<'_>, ordering_key: i64, destination: i64) -> Result<bool, StoreError> {
     let mut select = step.transaction.prepare_cached(
         "SELECT EXISTS (SELECT 1 FROM queue WHERE ordering_key = ?1 AND destination = ?2)",
     )?;

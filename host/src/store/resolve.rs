@@ -60,7 +60,8 @@ impl Command for ResolveAlert {
         let destinations = open_at(step, self.alert)?;
         if destinations.is_empty() {
             return Ok(Resolution::NotOpen(
-                "no destination has it, and none will: it was grouped, muted, ignored, rejected or dismissed",
+                "no destination has it: it was grouped, muted, ignored, rejected or dismissed. Resolve its group instead; what a mute \
+                 holds is opened when that ends, unless its sender resolves it before",
             ));
         }
         // One for each alert, however often it is asked for.

@@ -15,7 +15,7 @@ use super::ids::{ALERTS_PER_REQUEST, DELIVERIES_PER_ALERT, alert_ids};
 use super::keys::{self, Key, Timer, add};
 use super::request::{Handling, NewAlert};
 use super::step::Step;
-use super::{groups, mutes};
+use super::{groups, mutes, put};
 use crate::config::OWN_SOURCE;
 
 /// The reason for which a resolve is ignored whose key is not open anywhere.
@@ -143,7 +143,7 @@ fn resolve(step: &mut Step<'_>, id: i64, alert: &NewAlert) -> Result<Way, StoreE
     if key.own {
         let open = keys::destinations(step, alert.ordering_key)?;
         keys::close(step, alert.ordering_key)?;
-        return Ok(way_to(open, alert));
+        return way_to(step, open, alert);
     }
     // Kept, so that a second resolve of it goes nowhere either.
     keys::replace(step, alert.ordering_key, id, Key::default(), &[], None)?;
@@ -161,14 +161,23 @@ fn resolve(step: &mut Step<'_>, id: i64, alert: &NewAlert) -> Result<Way, StoreE
 }
 
 /// Returns the way of a resolve to the destinations where its key is open, fallbacks included. In
-/// the place of those without a configuration it goes where it would go by itself.
-fn way_to(mut open: Vec<String>, alert: &NewAlert) -> Way {
+/// the place of those without a configuration it goes where it would go by itself; but where the
+/// alert still waits for one of these, it waits behind it.
+fn way_to(step: &mut Step<'_>, was_open: Vec<String>, alert: &NewAlert) -> Result<Way, StoreError> {
     let configured = &alert.handling.configured;
-    let before = open.len();
-    if !configured.is_empty() {
-        open.retain(|name| configured.contains(name));
+    let mut is_gone = false;
+    let mut open = Vec::with_capacity(was_open.len());
+    for name in was_open {
+        let waits = |step: &mut Step<'_>| {
+            let destination = step.destination(&name)?;
+            put::is_busy(step, alert.ordering_key, destination)
+        };
+        if configured.is_empty() || configured.contains(&name) || waits(step)? {
+            open.push(name);
+        } else {
+            is_gone = true;
+        }
     }
-    let is_gone = open.len() < before;
     // What is sent with its request goes there with it in any case.
     let originals = alert.destinations.iter();
     let originals = originals.filter(|name| alert.originals.have(name));
@@ -177,10 +186,10 @@ fn way_to(mut open: Vec<String>, alert: &NewAlert) -> Way {
         add(&mut open, alert.destinations.clone());
     }
     if open.is_empty() {
-        return Way::Out;
+        return Ok(Way::Out);
     }
     open.truncate(DELIVERIES_PER_ALERT);
-    Way::To(open)
+    Ok(Way::To(open))
 }
 
 /// The number of requests, the newest ones, among which a start looks for an alert of a source.

@@ -220,11 +220,15 @@ impl Bench {
 
     /// Has the destination reject what it is to take next.
     async fn reject(&self) {
+        self.reject_with(Some("fallback")).await;
+    }
+
+    async fn reject_with(&self, fallback: Option<&str>) {
         let now = self.store.clock().now_ms();
         let mut reader = self.store.due_reader().unwrap();
         let due = reader.due(DESTINATION, now, &HashSet::new(), 1).unwrap();
         let mut settled = settlement(due[0].id, now, Some(400), rejected());
-        settled.fallback = Some("fallback".to_owned());
+        settled.fallback = fallback.map(str::to_owned);
         self.store.settle(settled).await.unwrap();
     }
 
@@ -618,8 +622,6 @@ async fn resolve_goes_where_its_key_is_open() {
         sent("k2-1", Trigger, &["other"]),
         sent("k3-1", Trigger, &[DESTINATION]),
         sent("k3-2", Trigger, &["other"]),
-        sent("k4-1", Trigger, &["gone"]),
-        sent("k4-2", Resolve, &["other"]).among(&["other".to_owned()]),
         sent("k5-1", Resolve, &["other"]),
     ];
     let readings = first.into_iter().map(|one| Reading::alerts(vec![one]));
@@ -629,7 +631,6 @@ async fn resolve_goes_where_its_key_is_open() {
     let before = [
         "k2 trigger: event k2-1",
         "k3 trigger: event k3-2",
-        "k4 resolve: event k4-2",
         "k5 resolve: event k5-1",
     ];
     assert_eq!(bench.take("other").await, before);
@@ -665,12 +666,13 @@ async fn fallback_of_a_rejected_alert_is_told_of_its_end() {
     // One that is not configured any more would wait for its destination for ever.
     bench.keep(Policy::default(), &[("k3-1", "1")]).await;
     bench.reject().await;
+    let lines = ["k3 trigger: [fallback for", "k3 resolve: event k3-2"];
+    assert_eq!(bench.take("fallback").await, lines[..1]);
     let end = sent("k3-2", Status::Resolve, &[DESTINATION]);
     let end = end.among(&[DESTINATION.to_owned()]);
     let reading = Reading::alerts(vec![end]);
     bench.append_in_one_commit(vec![reading]).await;
-    let lines = ["k3 trigger: [fallback for", "k3 resolve: event k3-2"];
-    assert_eq!(bench.take("fallback").await, lines[..1]);
+    assert!(bench.take("fallback").await.is_empty());
     assert_eq!(bench.take(DESTINATION).await, lines[1..]);
     bench.whole();
 }
@@ -726,6 +728,70 @@ async fn fallback_is_told_of_the_end_whatever_came_between() {
     let lines = ["k4 resolve: event k4-2", "k4 trigger: event k4-3"];
     assert_eq!(bench.take(DESTINATION).await, lines);
     assert_eq!(bench.take("fallback").await, ["k4 resolve: [taken by"]);
+    bench.whole();
+}
+
+#[tokio::test(start_paused = true)]
+async fn resolve_waits_behind_its_alert_for_a_removed_destination() {
+    let mut bench = Bench::new().await;
+    let configured = [DESTINATION.to_owned()];
+    bench.keep(Policy::default(), &[("k0-1", "1")]).await;
+    bench.take(DESTINATION).await;
+    for (key, is_taken_before) in [("k1", false), ("k2", true)] {
+        let [first, end] = ["1", "2"].map(|number| format!("{key}-{number}"));
+        let alert = sent(&first, Status::Trigger, &["other"]);
+        let reading = Reading::alerts(vec![alert]);
+        bench.append_in_one_commit(vec![reading]).await;
+        if is_taken_before {
+            bench.take("other").await;
+        }
+        let resolve = sent(&end, Status::Resolve, &[DESTINATION]).among(&configured);
+        let reading = Reading::alerts(vec![resolve]);
+        bench.append_in_one_commit(vec![reading]).await;
+        let resolved = [format!("{key} resolve: event {end}")];
+        if is_taken_before {
+            assert_eq!(bench.take(DESTINATION).await, resolved);
+        } else {
+            assert!(bench.take(DESTINATION).await.is_empty());
+            let both = [format!("{key} trigger: event {first}"), resolved[0].clone()];
+            assert_eq!(bench.take("other").await, both);
+        }
+    }
+    bench.whole();
+}
+
+#[tokio::test(start_paused = true)]
+async fn fallback_that_is_one_no_more_is_told_of_the_end() {
+    let mut bench = Bench::new().await;
+    let store = bench.store.clone();
+    let late = async |fallback: &str| {
+        let fell_back = store.fall_back(DESTINATION, fallback, Duration::ZERO).await;
+        assert_eq!(fell_back.unwrap(), 1);
+    };
+    // Another one is configured before the resolve comes.
+    bench.keep(Policy::default(), &[("k1-1", "1")]).await;
+    late("fallback").await;
+    bench.close(Policy::default(), "k1-2").await;
+    late("other").await;
+    let lines = ["k1 trigger: event k1-1", "k1 resolve: event k1-2"];
+    assert_eq!(bench.take(DESTINATION).await, lines);
+    let lines = ["k1 trigger: [fallback for", "k1 resolve: [taken by"];
+    assert_eq!(bench.take("fallback").await, lines);
+    bench.take("other").await;
+    // None is configured any more, or another one, and the destination rejects the alert.
+    for (key, fallback) in [("k2", None), ("k3", Some("other"))] {
+        let [first, end] = ["1", "2"].map(|number| format!("{key}-{number}"));
+        bench.keep(Policy::default(), &[(&first, "1")]).await;
+        late("fallback").await;
+        bench.reject_with(fallback).await;
+        bench.close(Policy::default(), &end).await;
+        let end = format!("{key} resolve: event {end}");
+        let told = [format!("{key} trigger: [fallback for"), end.clone()];
+        assert_eq!(bench.take("fallback").await, told);
+        assert_eq!(bench.take(DESTINATION).await, [end]);
+        let other = bench.take("other").await;
+        assert_eq!(other, told[told.len() * usize::from(fallback.is_none())..]);
+    }
     bench.whole();
 }
 
