@@ -342,10 +342,19 @@ async fn mute_of_the_configuration_ends_with_a_reload() {
     let mutes = "[[mutes]]\nwhen = { source = \"twilio\" }\nuntil = 2999-01-01T00:00:00Z\nwhy = \"not yet\"";
     let place = setup(&itoc360, mutes).place();
     let mut gateway = place.start().await;
+    let listed = || place.run_without_secrets(&["mute", "list"]);
+    let unmet = listed().await.stdout;
+    assert!(
+        unmet.contains("\n-  ") && unmet.contains("not yet"),
+        "{unmet}"
+    );
     gateway.accept(&event(1)).await;
     assert_eq!(place.list(&["--state", "muted"]).await.len(), 1);
+    let met = listed().await.stdout;
+    assert!(met.contains("\n1  ") && met.contains("not yet"), "{met}");
     reload(&place, &mut gateway, mutes, "").await;
     itoc360.opens_only(2).await;
+    assert_eq!(listed().await.stdout, "no mutes\n");
     assert_eq!(
         told(&itoc360, "1 muted event, 1 key still open: not yet").len(),
         1

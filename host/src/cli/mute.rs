@@ -14,7 +14,7 @@ use serde::de::IgnoredAny;
 use super::audit::{entry, user};
 use super::{Failure, Outcome, Place, block_on, columns, owner, plain};
 use crate::clock::{rfc3339, wall_ms};
-use crate::config::{Condition, Config, parse_duration};
+use crate::config::{self, CONFIGURATION, Condition, Config, parse_duration};
 use crate::policy::unknown_source;
 use crate::store::{self, History, MuteRecord, NewMute};
 
@@ -195,14 +195,14 @@ struct There {
 }
 
 impl There {
-    /// Returns it as the store there has it; none where the store there has none yet.
-    fn record(self) -> Option<MuteRecord> {
+    /// Returns it as the store there has it, or will.
+    fn record(self) -> MuteRecord {
         let ms = |time: Option<String>| {
             let time = time?.parse::<Timestamp>().ok()?;
             Some(time.as_millisecond())
         };
-        Some(MuteRecord {
-            id: self.id?,
+        MuteRecord {
+            id: self.id.unwrap_or(NO_ID),
             name: self.conditions.is_empty().then_some(self.when),
             conditions: self.conditions,
             from_ms: ms(self.from).unwrap_or_default(),
@@ -212,7 +212,26 @@ impl There {
             ended_ms: ms(self.ended_at),
             events: self.events,
             holds: self.holds,
-        })
+        }
+    }
+}
+
+/// The number of a mute of the configuration that no alert has met: the store has none yet.
+const NO_ID: i64 = 0;
+
+/// A mute of the configuration that no alert has met.
+fn not_met(mute: &config::Mute) -> MuteRecord {
+    MuteRecord {
+        id: NO_ID,
+        name: Some(mute.name.clone()),
+        conditions: Vec::new(),
+        from_ms: 0,
+        until_ms: 0,
+        why: mute.why.clone(),
+        who: CONFIGURATION.to_owned(),
+        ended_ms: None,
+        events: 0,
+        holds: false,
     }
 }
 
@@ -223,13 +242,28 @@ fn mutes(what: &List) -> Result<Vec<MuteRecord>, Failure> {
         owner::become_owner(store.folder())?;
         // Without those of the past, the store counts no events.
         let mut records = History::open(&store)?.mutes(true)?;
-        let is_over = |record: &MuteRecord| record.name.is_some() || record.ended_ms.is_some();
+        // Where the configuration cannot be read, the store knows of those that held something.
+        let config = Config::load_without_secrets(&what.place.file.path()?, "unknown");
+        let configured = config.map(|config| config.mutes).unwrap_or_default();
+        for mute in &configured {
+            let is_it = |record: &MuteRecord| record.name.as_ref() == Some(&mute.name);
+            if !records.iter().any(is_it) {
+                records.push(not_met(mute));
+            }
+        }
+        let now = Timestamp::from_millisecond(wall_ms()).unwrap_or_default();
+        let is_over = |record: &MuteRecord| match &record.name {
+            Some(name) => !configured
+                .iter()
+                .any(|mute| mute.name == *name && !mute.schedule.is_over(now)),
+            None => record.ended_ms.is_some(),
+        };
         records.retain(|record| what.all || record.holds || !is_over(record));
         return Ok(records);
     };
     let path = format!("/mutes?all={}", what.all);
     let Mutes { mutes } = block_on(client.get(&path))?;
-    let mut records: Vec<_> = mutes.into_iter().filter_map(There::record).collect();
+    let mut records: Vec<_> = mutes.into_iter().map(There::record).collect();
     records.sort_by_key(|record| std::cmp::Reverse(record.id));
     Ok(records)
 }
@@ -239,7 +273,11 @@ fn list(what: &List) -> Outcome {
     let mut out = std::io::stdout().lock();
     if what.json {
         for mute in &mutes {
-            writeln!(out, "{}", plain::json(&serde_json::to_string(mute)?))?;
+            let mut json = serde_json::to_value(mute)?;
+            if mute.id == NO_ID {
+                json["id"] = serde_json::Value::Null;
+            }
+            writeln!(out, "{}", plain::json(&json.to_string()))?;
         }
         return Ok(());
     }
@@ -269,8 +307,12 @@ fn cells(mute: &MuteRecord, zone: &TimeZone) -> [String; 6] {
             },
         ),
     };
+    let id = match mute.id {
+        NO_ID => "-".to_owned(),
+        id => id.to_string(),
+    };
     [
-        mute.id.to_string(),
+        id,
         words,
         until,
         mute.events.to_string(),

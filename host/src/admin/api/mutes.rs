@@ -150,10 +150,10 @@ fn of_configuration(mute: &config::Mute, record: Option<&MuteRecord>, now_ms: i6
         }
         Schedule::Weekly(weekly) => (None, active_until.map(shown), Some(weekly.to_string())),
     };
-    let state = match (&mute.schedule, active_until) {
-        (_, Some(_)) => "active",
-        (Schedule::Once { until, .. }, None) if *until <= now => "ended",
-        (_, None) => "planned",
+    let state = match active_until {
+        Some(_) => "active",
+        None if mute.schedule.is_over(now) => "ended",
+        None => "planned",
     };
     MuteState {
         id: record.map(|record| record.id),

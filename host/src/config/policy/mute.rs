@@ -58,6 +58,11 @@ impl Schedule {
             Self::Weekly(weekly) => weekly.active_until(now),
         }
     }
+
+    /// Returns whether it never holds again.
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        matches!(self, Self::Once { until, .. } if *until <= now)
+    }
 }
 
 impl fmt::Display for Schedule {
