@@ -79,7 +79,7 @@ async fn rules_drop_route_and_mask_what_is_delivered() {
     for said in [
         "\nrules     2 of its source applied\n          rule 2: priority high -> low\n",
         "          rule 2: labels.area http\n          rule 2: destination night\n",
-        "          masked in 3 places\n",
+        "          masked in 4 places\n",
         "\nanswer    200 after ",
     ] {
         assert!(routed.stdout.contains(said), "{said}: {}", routed.stdout);
@@ -102,7 +102,7 @@ async fn rules_drop_route_and_mask_what_is_delivered() {
         .body;
     for words in [
         "Rule 2 of twilio: <code>priority</code> high → <b>low</b>, <code>labels.area</code> <b>http</b>",
-        "Masked in 3 places",
+        "Masked in 4 places",
         "Answered 200 after ",
     ] {
         assert!(page.contains(words), "{words}: {page}");

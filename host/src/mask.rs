@@ -87,6 +87,15 @@ impl Mask {
     /// Returns the bytes with `instead` in the place of each secret, and the number of places;
     /// `None` if there is none.
     pub fn replace(&self, bytes: &[u8], instead: &[u8]) -> Option<(Vec<u8>, usize)> {
+        self.replace_each(bytes, |_| instead)
+    }
+
+    /// The same, where what stands in the place of a secret depends on how it is spelled there.
+    pub fn replace_each<'i>(
+        &self,
+        bytes: &[u8],
+        instead: impl Fn(&[u8]) -> &'i [u8],
+    ) -> Option<(Vec<u8>, usize)> {
         let places = self.places(bytes);
         if places.is_empty() {
             return None;
@@ -95,7 +104,7 @@ impl Mask {
         let mut end = 0;
         for place in &places {
             replaced.extend_from_slice(&bytes[end..place.start]);
-            replaced.extend_from_slice(instead);
+            replaced.extend_from_slice(instead(&bytes[place.clone()]));
             end = place.end;
         }
         replaced.extend_from_slice(&bytes[end..]);

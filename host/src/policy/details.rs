@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
-use plugin_sdk::body::{Reading, read_text};
+use plugin_sdk::body::{Body, Reading, read_text};
 use plugin_sdk::contract::Alert;
 use plugin_sdk::json::{Object, text};
 use serde_json::Value;
@@ -66,9 +66,23 @@ pub(super) fn leaves(value: &Value, pointer: &[String], found: &mut Vec<String>)
     }
 }
 
-/// Adds the texts and numbers below pointers that begin at any depth of a value, or of what is read
-/// as JSON within a text of it.
+/// Texts within texts in which JSON is looked for.
+const DEEPEST: usize = 3;
+
+/// Adds the texts and numbers below pointers that begin at any depth of a value, or of JSON within a
+/// text of it.
 pub(super) fn leaves_anywhere(value: &Value, pointers: &[&[String]], found: &mut BTreeSet<String>) {
+    if !pointers.is_empty() {
+        leaves_within(value, pointers, DEEPEST, found);
+    }
+}
+
+fn leaves_within(
+    value: &Value,
+    pointers: &[&[String]],
+    deeper: usize,
+    found: &mut BTreeSet<String>,
+) {
     for pointer in pointers {
         let mut below = Vec::new();
         leaves(value, pointer, &mut below);
@@ -77,13 +91,18 @@ pub(super) fn leaves_anywhere(value: &Value, pointers: &[&[String]], found: &mut
     match value {
         Value::Object(members) => members
             .values()
-            .for_each(|value| leaves_anywhere(value, pointers, found)),
+            .for_each(|value| leaves_within(value, pointers, deeper, found)),
         Value::Array(list) => list
             .iter()
-            .for_each(|value| leaves_anywhere(value, pointers, found)),
-        Value::String(text) if text.contains(['{', '[']) => {
-            if let Some(value) = read_text(text).ok().as_ref().and_then(value_of) {
-                leaves_anywhere(&value, pointers, found);
+            .for_each(|value| leaves_within(value, pointers, deeper, found)),
+        Value::String(text) if deeper > 0 && text.contains(['{', '[']) => {
+            let reading = read_text(text).ok();
+            // A form within a form is none of anybody's, and may be within another, and so on.
+            let is_json =
+                |reading: &Reading<'_>| matches!(reading.body, Body::Json(_) | Body::Lines(_));
+            let value = reading.filter(is_json).as_ref().and_then(value_of);
+            if let Some(value) = value {
+                leaves_within(&value, pointers, deeper - 1, found);
             }
         }
         _ => {}

@@ -46,6 +46,7 @@ pub use lint::{Finding, lint, lint_mutes, unknown_source};
 pub use mutes::Mutes;
 pub use redact::Redactor;
 pub use stored::{Stored, StoredRedactor};
+use texts::hide_texts;
 
 /// The policy of one source.
 #[derive(Debug, Clone)]
@@ -213,6 +214,7 @@ fn redact_changes(redactor: &Redactor, decision: &mut Decision) {
         masked,
         ..
     } = decision;
+    let below = redactor.below_pointers(alert);
     // A former value of one label may stand in that of another.
     let mut before = alert.labels.clone();
     for change in changes.iter().rev() {
@@ -234,7 +236,6 @@ fn redact_changes(redactor: &Redactor, decision: &mut Decision) {
             for labels in [&before, &alert.labels] {
                 let mut shown = Alert::new("", alert.priority, "");
                 shown.labels.clone_from(labels);
-                shown.details.clone_from(&alert.details);
                 let value = std::mem::take(text);
                 if is_key {
                     shown.key = Some(value);
@@ -242,6 +243,7 @@ fn redact_changes(redactor: &Redactor, decision: &mut Decision) {
                     shown.labels.insert(field.clone(), value);
                 }
                 redactor.redact(&mut shown);
+                hide_texts(&mut shown, &below);
                 StoredRedactor::hide(&mut shown, masked);
                 let value = match is_key {
                     true => shown.key,

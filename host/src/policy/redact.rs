@@ -159,7 +159,7 @@ impl Redactor {
     }
 
     /// Returns the texts and numbers in the details that the pointers name.
-    fn below_pointers(&self, alert: &Alert) -> Vec<String> {
+    pub(super) fn below_pointers(&self, alert: &Alert) -> Vec<String> {
         let mut found = Vec::new();
         let mut pointers = self.pointers().peekable();
         if let (Some(details), Some(_)) = (&alert.details, pointers.peek()) {
@@ -200,10 +200,11 @@ fn replace_in(
                     for meant in meant(*pattern, secret.as_str()) {
                         let [from, to] =
                             [meant.start, meant.end].map(|at| narrow.place(secret.start() + at));
-                        let rest = &text[from..];
-                        let is_masked =
-                            rest.starts_with(&mark(*pattern)) || rest.starts_with(REDACTED);
-                        if is_masked {
+                        let found = &text[from..to];
+                        // A mark of before, which the form may cut at its blank.
+                        let is_mark =
+                            found.starts_with("[redacted") && mark(*pattern).starts_with(found);
+                        if is_mark || found == REDACTED {
                             continue;
                         }
                         written.push_str(&text[end..from]);

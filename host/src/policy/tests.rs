@@ -232,6 +232,45 @@ fn masked_place_is_masked_where_it_was_copied_to() {
 }
 
 #[test]
+fn what_a_text_leaves_of_a_credential_is_masked_by_its_form() {
+    let policy = policy("redact = [\"url-credentials\", \"/user\"]");
+    let mut before = alert(&[]);
+    before.title = "https://admin1:hunter2@db/ and /?token=admin1hunter2".to_owned();
+    before.details = RawValue::from_string(r#"{"user":"admin1"}"#.to_owned()).ok();
+    let after = policy.decide("a", before).alert;
+    assert!(!after.title.contains("hunter2"), "{}", after.title);
+}
+
+#[test]
+fn more_than_can_be_looked_for_masks_what_is_made_of_it_whole() {
+    let policy = policy("redact = [\"/all\"]");
+    let mut before = alert(&[("a", "x")]);
+    before.message = Some("x".to_owned());
+    before.link = Some("https://x.example/".to_owned());
+    let texts: Vec<_> = (0..10_000).map(|n| format!("text {n}")).collect();
+    before.details = RawValue::from_string(serde_json::json!({ "all": texts }).to_string()).ok();
+    let after = policy.decide("a", before).alert;
+    let texts = [
+        &*after.title,
+        after.message.as_deref().unwrap(),
+        &after.labels["a"],
+    ];
+    assert_eq!((texts, after.link), (["[redacted]"; 3], None));
+}
+
+#[test]
+fn forms_within_forms_are_not_followed() {
+    let policy = policy("redact = [\"/a\"]\nredact_stored = true");
+    let text = "a=".repeat(100_000) + "{";
+    let mut before = alert(&[]);
+    before.details = RawValue::from_string(serde_json::json!([&text]).to_string()).ok();
+    let decision = policy.decide("a", before);
+    let stored = policy.stored().unwrap();
+    let stored = stored.redact("https://x.example/", &[], text.as_bytes(), &decision.masked);
+    assert_ne!(stored.places, 0);
+}
+
+#[test]
 fn place_is_found_at_any_depth_where_requests_are_masked() {
     let policy = policy("redact = [\"/user/secret\"]\nredact_stored = true");
     for details in [
