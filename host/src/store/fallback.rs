@@ -310,10 +310,18 @@ pub fn left_behind(step: &mut Step<'_>, late: &Late, to: &To<'_>) -> Result<(), 
         .transaction
         .prepare_cached("SELECT name FROM destinations WHERE id = ?")?;
     let name: String = select.query_row([fallback], |row| row.get(0))?;
-    if name == to.fallback || is_resolve(step, late.delivery)? {
+    // One from before was sent again by an operator.
+    let is_news = is_first_rejection(step, late.delivery)?;
+    if name == to.fallback || !is_news || is_resolve(step, late.delivery)? {
         return Ok(());
     }
     tracking::begin(step, late.source)?;
+    if let Some(end) = behind(step, late, to.destination)? {
+        if !is_at(step, &end, fallback)? {
+            pass_on(step, &end, fallback, to.now_ms)?;
+        }
+        return Ok(());
+    }
     let alert = late.delivery.div_euclid(DELIVERIES_PER_ALERT as i64);
     keys::open_also(step, late.ordering_key, alert, &name)
 }
@@ -352,6 +360,7 @@ fn tell(
             "SELECT EXISTS (SELECT 1 FROM queue q WHERE ordering_key = ?1 AND destination = ?2 AND fell_back = 1
                  AND EXISTS (SELECT 1 FROM fallbacks f WHERE f.of = q.id
                              AND f.id BETWEEN q.id / ?3 * ?3 AND q.id / ?3 * ?3 + ?3 - 1
+                             AND NOT EXISTS (SELECT 1 FROM dead d WHERE d.id = f.id)
                              AND (EXISTS (SELECT 1 FROM queue p WHERE p.id = f.id AND p.destination = ?4)
                                   OR EXISTS (SELECT 1 FROM attempts a WHERE a.delivery = f.id AND a.destination = ?4))))",
         )?

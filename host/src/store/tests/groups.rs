@@ -778,7 +778,16 @@ async fn fallback_that_is_one_no_more_is_told_of_the_end() {
     let lines = ["k1 trigger: [fallback for", "k1 resolve: [taken by"];
     assert_eq!(bench.take("fallback").await, lines);
     bench.take("other").await;
-    // None is configured any more, or another one, and the destination rejects the alert.
+    // None is configured any more, and the destination rejects the alert, behind which its resolve
+    // waits already.
+    bench.keep(Policy::default(), &[("k4-1", "1")]).await;
+    late("fallback").await;
+    bench.close(Policy::default(), "k4-2").await;
+    bench.reject_with(None).await;
+    let lines = ["k4 trigger: [fallback for", "k4 resolve: event k4-2"];
+    assert_eq!(bench.take("fallback").await, lines);
+    assert_eq!(bench.take(DESTINATION).await, lines[1..]);
+    // The same, or another one, and the resolve comes afterwards.
     for (key, fallback) in [("k2", None), ("k3", Some("other"))] {
         let [first, end] = ["1", "2"].map(|number| format!("{key}-{number}"));
         bench.keep(Policy::default(), &[(&first, "1")]).await;
