@@ -10,9 +10,10 @@ use std::collections::BTreeSet;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use plugin_sdk::form::Form;
+use plugin_sdk::json::Object;
 use plugin_sdk::signature::Scheme;
-use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
+use serde_json::{Number, Value};
 
 use crate::config::Settings;
 use crate::credential::{is_credential, is_named, is_said, without_credentials};
@@ -139,7 +140,10 @@ impl Redaction {
         self.learn_assertions(&text);
         self.learn_schemes(&text);
         match serde_json::from_slice::<Value>(body) {
-            Ok(value) => self.learn_json(&value),
+            Ok(value) => {
+                self.learn_json(&value);
+                self.learn_numbers(text.trim(), false);
+            }
             Err(_) => {
                 for (name, value) in Form::parse(body).fields() {
                     let name = String::from_utf8_lossy(name);
@@ -150,8 +154,9 @@ impl Redaction {
                     self.learn_urls(&value);
                     self.learn_schemes(&value);
                     // Twilio, for one, sends JSON in a field.
-                    if let Ok(value) = serde_json::from_str::<Value>(&value) {
-                        self.learn_json(&value);
+                    if let Ok(json) = serde_json::from_str::<Value>(&value) {
+                        self.learn_json(&json);
+                        self.learn_numbers(value.trim(), false);
                     }
                 }
             }
@@ -233,12 +238,11 @@ impl Redaction {
                         Value::String(text) if is_credential_header(name) => {
                             self.learn_header("authorization", text)
                         }
+                        Value::String(text) if in_body(name) => self.learn(text),
                         Value::Array(list) if in_body(name) => {
-                            list.iter().for_each(|value| self.learn_scalar(value));
+                            let texts = list.iter().filter_map(Value::as_str);
+                            texts.for_each(|text| self.learn(text));
                             self.learn_json(value);
-                        }
-                        Value::String(_) | Value::Number(_) if in_body(name) => {
-                            self.learn_scalar(value);
                         }
                         _ => self.learn_json(value),
                     }
@@ -250,10 +254,19 @@ impl Redaction {
         }
     }
 
-    fn learn_scalar(&mut self, value: &Value) {
-        match value {
-            Value::String(text) => self.learn(text),
-            Value::Number(number) => self.learn(&number.to_string()),
+    /// Learns the numbers below names of credentials, as they are spelled.
+    fn learn_numbers(&mut self, json: &str, is_meant: bool) {
+        match json.as_bytes().first() {
+            Some(b'{') => Object::read(json)
+                .members()
+                .for_each(|(name, value)| self.learn_numbers(value, in_body(name))),
+            Some(b'[') => {
+                let list: Vec<&RawValue> = serde_json::from_str(json).unwrap_or_default();
+                for value in list {
+                    self.learn_numbers(value.get(), is_meant);
+                }
+            }
+            Some(b'-' | b'0'..=b'9') if is_meant => self.learn(json),
             _ => {}
         }
     }
@@ -320,28 +333,24 @@ impl Redaction {
 
     /// Returns a body without credentials.
     pub fn body(&mut self, body: &[u8]) -> Vec<u8> {
+        let mask = Mask::new(self.values.iter().map(String::as_str));
         // A number may stand in JSON without quotes.
-        let (numbers, texts): (Vec<_>, Vec<_>) =
-            self.values.iter().partition(|value| is_number(value));
-        let mut body = body.to_vec();
-        for (values, stand_in) in [(texts, STAND_IN), (numbers, "0")] {
-            let mask = Mask::new(values.into_iter().map(String::as_str));
-            if let Some((hidden, places)) = mask.replace(&body, stand_in.as_bytes()) {
+        let stand_in = |found: &[u8]| match serde_json::from_slice::<Number>(found) {
+            Ok(_) => b"0".as_slice(),
+            Err(_) => STAND_IN.as_bytes(),
+        };
+        match mask.replace_each(body, stand_in) {
+            Some((hidden, places)) => {
                 self.places += places;
-                body = hidden;
+                hidden
             }
+            None => body.to_vec(),
         }
-        body
     }
 
     fn text(&mut self, text: &str) -> String {
         String::from_utf8_lossy(&self.body(text.as_bytes())).into_owned()
     }
-}
-
-/// Returns whether a credential would be a number of JSON.
-fn is_number(value: &str) -> bool {
-    serde_json::from_str::<serde_json::Number>(value).is_ok()
 }
 
 fn is_credential_header(name: &str) -> bool {
@@ -603,6 +612,15 @@ mod tests {
                 r#"{"password":"0","id":0}"#,
             ),
             (r#"{"secret":[-1.5e-300,"x"]}"#, r#"{"secret":[0,"x"]}"#),
+            (
+                r#"{"db":{"password":12345678901234567890123,"pwd":1.5E+10}}"#,
+                r#"{"db":{"password":0,"pwd":0}}"#,
+            ),
+            (r#"{"password":123456.70}"#, r#"{"password":0}"#),
+            (
+                r#"{"password":123456,"token":"0123456789abcdef0123"}"#,
+                r#"{"password":0,"token":"test-token-0123456789abcdef"}"#,
+            ),
             ("password=12345678&id=1", "password=0&id=1"),
         ] {
             assert_eq!(hidden(body), expected, "{body}");
