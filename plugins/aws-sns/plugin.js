@@ -24,8 +24,11 @@ function read(request, options) {
     const detail = message.detail ?? {};
     if (text(detail.alarmName) === undefined || text(detail.state?.value) === undefined)
       return event(body, topic, message, options);
+    if (message["detail-type"] === "CloudWatch Alarm Configuration Change")
+      return configured(body, topic, message, options);
     const told = alarm(body, topic, ofEventBridge(message, detail), options);
-    return typeof told === "string" ? told : ofItsKind(told, message["detail-type"], detail);
+    const isOfContributor = message["detail-type"] === "CloudWatch Alarm Contributor State Change";
+    return isOfContributor && typeof told !== "string" ? ofContributor(told, detail) : told;
   }
   const said = text(body.Message) ?? "";
   return {
@@ -78,23 +81,22 @@ function alarm(body, topic, message, options) {
   };
 }
 
-/* The three events of CloudWatch about an alarm: of its state, of that of one of its contributors, each of
-   which opens and closes by itself, and of its configuration. A deleted alarm will never be OK. */
-function ofItsKind(told, kind, detail) {
-  if (kind === "CloudWatch Alarm Contributor State Change") {
-    const id = text(detail.alarmContributor?.id);
-    const attributes = Object.values(detail.alarmContributor?.attributes ?? {}).map(text).filter(Boolean);
-    if (id === undefined)
-      return { ...told, key: undefined, notes: [...told.notes, { kind: "incomplete_key", field: "key" }] };
-    return { ...told, key: `${told.key} ${id}`, title: `${told.title}: ${attributes.join(", ") || id}` };
-  }
-  if (kind !== "CloudWatch Alarm Configuration Change") return told;
+/* A contributor of an alarm opens and closes by itself, beside the alarm. */
+function ofContributor(told, detail) {
+  const id = text(detail.alarmContributor?.id);
+  const attributes = Object.values(detail.alarmContributor?.attributes ?? {}).map(text).filter(Boolean);
+  if (id === undefined)
+    return { ...told, key: undefined, notes: [...told.notes, { kind: "incomplete_key", field: "key" }] };
+  return { ...told, key: `${told.key} ${id}`, title: `${told.title}: ${attributes.join(", ") || id}` };
+}
+
+/* A deleted alarm will never be OK, whatever its last state; other changes need nobody. */
+function configured(body, topic, message, options) {
+  const { detail } = message;
   if (detail.operation !== "delete") return "a change of an alarm's configuration";
-  // Its time is that of the last state, which may be the one that opened the alert.
+  const ended = { ...ofEventBridge(message, detail), NewStateValue: "OK", StateChangeTime: message.time };
   return {
-    ...told,
-    status: "resolve",
-    order: undefined,
+    ...alarm(body, topic, ended, options),
     title: `${text(detail.alarmName)} was deleted`,
     message: undefined,
   };

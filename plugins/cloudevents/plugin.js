@@ -38,7 +38,7 @@ function inHeaders(request) {
   const event = {};
   for (const [name, value] of request.headers) {
     if (!/^ce-[a-z0-9]+$/.test(name)) continue;
-    const quoted = /^"(.*)"$/.exec(value);
+    const quoted = /^"((?:[^"\\]|\\.)*)"$/.exec(value);
     const written = quoted === null ? value : quoted[1].replace(/\\(.)/g, "$1");
     try {
       event[name.slice(3)] = decodeURIComponent(written);
@@ -54,7 +54,7 @@ function inHeaders(request) {
   return event;
 }
 
-/* The data in base64, as some libraries write it in any case: JSON, unless its type is another. */
+/* The data in base64, as some libraries write it in any case: JSON, where it is that. */
 function ofBase64(event) {
   const said = text(event.data_base64);
   const decoded = said === undefined ? null : decodeBase64(said);

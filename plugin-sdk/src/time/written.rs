@@ -102,7 +102,11 @@ pub(super) fn parse(text: &str) -> Option<OffsetDateTime> {
         parts.take(word)?;
     }
     if let Some(zone) = aside.filter(|_| parts.offset.is_none()) {
-        match parts.take(&zone) {
+        let zone = match &*zone {
+            "coordinated universal time" => "utc",
+            zone => zone,
+        };
+        match parts.take(zone) {
             Some(()) if parts.offset.is_some() => {}
             _ => named_zone = true,
         }

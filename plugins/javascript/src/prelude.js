@@ -94,8 +94,8 @@
       if (alert === null || typeof alert !== "object") throw new TypeError(`alerts[${index}] is no object`);
       const { details, labels, ...rest } = alert;
       /* A script of the settings may have made it of headers as well. */
-      const told = withheld === null ? JSON.stringify([rest.key, rest.status, rest.title], wellFormed) : "";
-      const whole_request = () => `${request.method} ${request.url}\n${index}${told}\n${request.text()}`;
+      const told = () => (withheld === null ? [rest.key, rest.status, rest.title].map(String).join("\n") : "");
+      const whole_request = () => `${request.method} ${request.url}\n${index}${told()}\n${request.text()}`;
       /* What is no event of the sender's, and what a script of the settings says nothing of, is news some minutes later. */
       const may_recur = rest.unreadable !== undefined || (withheld === null && !request.proved?.proof);
       rest.event_id =

@@ -136,7 +136,8 @@ fn exact(text: &str) -> Option<(bool, String, i64)> {
     let digits = digits.trim_start_matches('0');
     let significant = digits.trim_end_matches('0');
     if significant.is_empty() {
-        return Some((false, String::new(), 0));
+        // `0e12345` is the beginning of a hash.
+        return (!text.contains(['e', 'E'])).then(|| (false, String::new(), 0));
     }
     let zeros = (digits.len() - significant.len()) as i64;
     let power = i64::from(exponent) - fraction.len() as i64 + zeros;
@@ -193,6 +194,11 @@ mod tests {
             (
                 r#"{"when":"/a","is":"34e9999"}"#,
                 r#"{"a":"12e4567"}"#,
+                false,
+            ),
+            (
+                r#"{"when":"/a","is":"0e12345"}"#,
+                r#"{"a":"0e99999"}"#,
                 false,
             ),
             (r#"{"when":"/a","is":"-1"}"#, r#"{"a":"1"}"#, false),
