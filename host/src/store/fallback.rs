@@ -306,10 +306,7 @@ pub fn left_behind(step: &mut Step<'_>, late: &Late, to: &To<'_>) -> Result<(), 
     let Some(fallback) = stand_in(step, late)? else {
         return Ok(());
     };
-    let mut select = step
-        .transaction
-        .prepare_cached("SELECT name FROM destinations WHERE id = ?")?;
-    let name: String = select.query_row([fallback], |row| row.get(0))?;
+    let name = keys::destination_name(step, fallback)?;
     // One from before was sent again by an operator.
     let is_news = is_first_rejection(step, late.delivery)?;
     if name == to.fallback || !is_news || is_resolve(step, late.delivery)? {

@@ -105,12 +105,17 @@ pub fn open_also(
     Ok(())
 }
 
-/// Takes down that a key is open at a fallback no more.
-pub fn closed_at(step: &Step<'_>, ordering_key: i64, fallback: i64) -> Result<(), StoreError> {
+/// Returns the name of a destination by its number.
+pub fn destination_name(step: &Step<'_>, id: i64) -> Result<String, StoreError> {
     let mut select = step
         .transaction
         .prepare_cached("SELECT name FROM destinations WHERE id = ?")?;
-    let name: String = select.query_row([fallback], |row| row.get(0))?;
+    Ok(select.query_row([id], |row| row.get(0))?)
+}
+
+/// Takes down that a key is open at a fallback no more.
+pub fn closed_at(step: &Step<'_>, ordering_key: i64, fallback: i64) -> Result<(), StoreError> {
+    let name = destination_name(step, fallback)?;
     let mut noted = noted(step, ordering_key)?;
     let before = noted.len();
     noted.retain(|one| *one != name);
