@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, watch};
 use super::append::{Append, Plugin};
 use super::append_spooled::AppendSpooled;
 use super::audit::{Audit, Entry};
+use super::checkpoint::Checkpointer;
 use super::closing::Closing;
 use super::command::{Command, queued};
 use super::dismiss::{Dismiss, Dismissed};
@@ -91,11 +92,12 @@ impl Opened {
     fn file(folder: &Path, options: &Options) -> Result<Self, StoreError> {
         let lock = files::acquire(folder)?;
         let path = super::file(folder);
-        let connection = schema::open(&path, options.sync, options.copy_for.is_some())?;
+        let mut connection = schema::open(&path, options.sync, options.copy_for.is_some())?;
+        let checkpointer = Checkpointer::start(&mut connection, &path, options.sync)?;
         older::sweep(&path, options.copy_for.unwrap_or(crate::config::AGE));
         Ok(Self {
             connection: Connection::Embedded(connection),
-            engine: Engine::Embedded(Place::of(&path)?, lock),
+            engine: Engine::Embedded(Place::of(&path)?, lock, checkpointer),
             clock: options.clock.unwrap_or_else(Clock::start),
             leases: None,
         })

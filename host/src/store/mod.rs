@@ -26,7 +26,8 @@
 //! transaction and one sync: the *group commit*. Intake's appends and delivery's settlements share
 //! it, so the cost of a sync is divided by the load. Each thing that can be asked of the writer is
 //! a [command], in a file of its own. Readers have connections of their own and never wait for the
-//! writer. `sqlite3 gateway.db` may look on while the gateway runs.
+//! writer. The log is copied into the file [beside](checkpoint) the writer, which goes on
+//! meanwhile. `sqlite3 gateway.db` may look on while the gateway runs.
 //!
 //! A number, `seq`, orders the requests. The alerts of a request, and the deliveries of an alert,
 //! have [ids] that follow from it. So ids are in the order of acceptance, and the rows of a request
@@ -109,6 +110,7 @@ mod append_spooled;
 mod audit;
 mod backup;
 mod check;
+mod checkpoint;
 mod closing;
 mod command;
 mod dismiss;

@@ -23,6 +23,10 @@ use super::{StoreError, functions, older, preflight};
 /// The migration of rows from schema 2.
 const COPY: &str = include_str!("schema/from_2.sql");
 
+/// The pages of a log that are worth a checkpoint. Rarer is cheaper, as hot pages are copied once
+/// for many commits; 16 MB of log are read again at a start in a few milliseconds.
+pub const CHECKPOINT_PAGES: i32 = 2048;
+
 /// The time a command that reads the store of another process may take for a question.
 pub const READ_TIME: Duration = Duration::from_secs(60);
 
@@ -59,9 +63,7 @@ pub fn open(path: &Path, sync: bool, copies: bool) -> Result<Connection, StoreEr
         }
     }
     // Its owner uses it from one thread at a time.
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut connection = Connection::open_with_flags(path, flags)?;
-    prepare(&connection, sync)?;
+    let mut connection = open_beside(path, sync)?;
     if version(&connection)? < VERSION {
         step_up(&mut connection)?;
         // The file itself has the new number from here on, and not only its log: a package of an
@@ -214,13 +216,18 @@ fn prepare(connection: &Connection, sync: bool) -> Result<(), StoreError> {
     // 16 MB of pages. The queue and its indexes stay in it; the whole history need not.
     connection.pragma_update(None, "cache_size", -16_000)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
-    // A checkpoint copies the log into the file and syncs both, and the writer waits for it: rarer
-    // is cheaper, as hot pages are copied once for many commits. 16 MB of log is read again at
-    // start in a few milliseconds.
-    connection.pragma_update(None, "wal_autocheckpoint", 2048)?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     connection.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024)?;
     connection.set_prepared_statement_cache_capacity(128);
     Ok(())
+}
+
+/// Opens the file once more for writing, within the process that has it open.
+pub fn open_beside(path: &Path, sync: bool) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    prepare(&connection, sync)?;
+    Ok(connection)
 }
 
 /// Opens the file for reading only, within the process that has it open for writing.

@@ -9,6 +9,7 @@ use crate::store::sql::Connection;
 use tokio::sync::{mpsc, watch};
 
 use super::ahead::{Ahead, Turn, Wanted};
+use super::checkpoint::Checkpointer;
 use super::command::Queued;
 use super::files::{Lock, Place};
 use super::handover::{Handovers, MadeDue};
@@ -27,9 +28,9 @@ use crate::metrics::Metrics;
 /// The most commands in one transaction. With more, the first would wait for the last one's work.
 const GROUP: usize = 512;
 
-/// The longest wait of a few settlements for others, where a commit waits for a database and its standby. A
-/// sender that waits for each answer sends its next request about when the alert of the last one is
-/// delivered: the settlement would be committed first, and the append after that.
+/// The longest wait of a few settlements for others. A sender that waits for each answer sends its
+/// next request about when the alert of the last one is delivered: the settlement would be committed
+/// first, and the append after that.
 const LINGER: Duration = Duration::from_millis(1);
 
 /// The most settlements that wait for an append. More are a group already.
@@ -76,10 +77,11 @@ pub struct Writer {
 /// The part of the writer that differs by where the store is.
 #[derive(Debug)]
 pub enum Engine {
-    /// A file, and the lock by which no other gateway has it open.
+    /// A file, the lock by which no other gateway has it open, and what copies its log into it.
     Embedded(
         Place,
         #[expect(dead_code, reason = "it is held as long as the store is open")] Lock,
+        Checkpointer,
     ),
     /// A database, this gateway among those that share it, and the keeper of its leases.
     Shared(Session, Keeper),
@@ -178,15 +180,14 @@ impl Writer {
         let mut group = Vec::with_capacity(GROUP);
         while queue.blocking_recv_many(&mut messages, GROUP) > 0 {
             take(&mut messages, &mut group, &mut queue);
-            if matches!(self.engine, Engine::Shared(..)) {
-                linger(&mut messages, &mut group, &mut queue, LINGER);
-            }
+            linger(&mut messages, &mut group, &mut queue, LINGER);
             self.commit(&mut group, false);
         }
         self.commit(&mut group, true);
-        // Closing the connection to a file folds the log into it.
-        if let Engine::Shared(_, keeper) = self.engine {
-            keeper.stop();
+        match self.engine {
+            // Closing the last connection to a file folds the log into it.
+            Engine::Embedded(.., checkpointer) => drop(checkpointer),
+            Engine::Shared(_, keeper) => keeper.stop(),
         }
     }
 
@@ -230,6 +231,11 @@ impl Writer {
             self.signals
                 .committed
                 .send_modify(|committed| *committed += 1);
+        }
+        if let (Engine::Embedded(.., checkpointer), Connection::Embedded(connection)) =
+            (&mut self.engine, &self.connection)
+        {
+            checkpointer.go_on(connection);
         }
     }
 
@@ -345,7 +351,7 @@ impl Writer {
             }
             totals.write(&before, &transaction)?;
             let written = match engine {
-                Engine::Embedded(place, _) => {
+                Engine::Embedded(place, ..) => {
                     let identities = &self.identities;
                     let written = identities.write(&transaction, &changes, next_seq, last)?;
                     place.check()?;
