@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
-use crate::harness::{Output, Place, root};
+use crate::harness::{Itoc360, Output, Place, Setup, root, twilio};
 
 async fn plugin(place: &Place, arguments: &[&str]) -> Output {
     place
@@ -31,6 +31,30 @@ async fn cases_of_the_bundled_engine_are_answered() {
     let cases = cases.to_str().unwrap();
     let tested = plugin(&Place::of(""), &["test", "javascript", "--cases", cases]).await;
     assert_eq!(tested.code, Some(0), "{tested:?}");
+}
+
+#[tokio::test]
+async fn problem_that_comes_back_within_minutes_opens_again() {
+    const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+    let itoc360 = Itoc360::alertmanager().await;
+    let script = r#"
+plugin = "javascript"
+token = "0123456789abcdef0123456789abcdef"
+settings.script = "const read = (r) => ({ key: r.json().id, status: status(r.json().state), title: 'Shop' })"
+"#;
+    let (_place, gateway) = Setup::new(&itoc360).source("js", script).start().await;
+    let states = ["down", "up", "down", "up"];
+    for state in states {
+        let body = format!(r#"{{"id": 7, "state": "{state}"}}"#);
+        let path = format!("/in/js?token={TOKEN}");
+        gateway.accept(&twilio::unsigned(&path, body)).await;
+    }
+    let told = itoc360.requests(states.len()).await;
+    let told: Vec<_> = told
+        .iter()
+        .map(|one| one.json()["status"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(told, ["firing", "resolved", "firing", "resolved"]);
 }
 
 #[tokio::test]

@@ -48,12 +48,17 @@
     timingSafeEqual: (given, expected) => ask("same", [String(given), String(expected)]),
   });
 
+  /* A JSON text. An integer too long for JavaScript is its text: two ids must not become one. */
+  const exactly = (json) =>
+    JSON.parse(json, /\d{16}/.test(json) ? (_, value, { source }) => (isRounded(value) && /^-?\d+$/.test(source) ? source : value) : undefined);
+  const isRounded = (value) => typeof value === "number" && !Number.isSafeInteger(value);
+
   const lower = (name) => String(name).toLowerCase();
   const methods = {
     header(name) { return this.headers.find(([known]) => known === lower(name))?.[1]; },
     headerAll(name) { return this.headers.filter(([known]) => known === lower(name)).map(([, value]) => value); },
     text() { return ask("text"); },
-    json() { return ask("json"); },
+    json() { return exactly(host("json", '""')); },
     form() { return ask("form", this.text()); },
     query() { return ask("form", this.url.split("#")[0].split("?").slice(1).join("?")); },
   };
@@ -80,12 +85,23 @@
   /* A text of at most so many bytes, or its hash; undefined where there is none. */
   const bounded = (value, bytes) => {
     if (value === null || value === undefined || value === "") return undefined;
-    const text = String(value).toWellFormed();
+    const text = (typeof value === "object" ? shown(value) : String(value)).toWellFormed();
     return text.length * 3 <= bytes ? text : ask("bounded", [text, String(bytes)]);
   };
 
   /* What a note found may be missing, of any type, and long. */
   const noted = (note) => ({ ...note, found: bounded(text(note?.found)?.slice(0, 100), 400) });
+
+  /* The id of an event without one, made of all its parts. */
+  const own_id = (alert, made_of, request) => {
+    const proof = request.proved?.proof;
+    /* What is no event of the sender's is news some minutes later. */
+    if (alert.unreadable !== undefined) return ask("attempt", made_of);
+    if (withheld !== null || (proof && !proof.expires_at)) return `sha256:${sha256(made_of)}`;
+    /* The same problem may begin and end again within minutes. Its key tells whether it is open. */
+    if (alert.key !== undefined) return `sha256:${sha256(`${proof?.id ?? request.received_at}\n${made_of}`)}`;
+    return proof ? `sha256:${sha256(made_of)}` : ask("attempt", made_of);
+  };
 
   const written = (answer, request) => {
     if (!Array.isArray(answer.alerts)) return JSON.stringify(answer, wellFormed);
@@ -96,12 +112,8 @@
       /* A script of the settings may have made it of headers as well. */
       const told = () => (withheld === null ? [rest.key, rest.status, rest.title].map(String).join("\n") : "");
       const whole_request = () => `${request.method} ${request.url}\n${index}${told()}\n${request.text()}`;
-      /* What is no event of the sender's, and what a script of the settings says nothing of, is news some minutes later. */
-      const may_recur = rest.unreadable !== undefined || (withheld === null && !request.proved?.proof);
-      rest.event_id =
-        bounded(rest.event_id, 256) ??
-        (may_recur ? ask("attempt", whole_request()) : `sha256:${sha256(whole_request())}`);
       rest.key = bounded(rest.key, 1024);
+      rest.event_id = bounded(rest.event_id, 256) ?? own_id(rest, whole_request(), request);
       rest.status ??= undefined;
       rest.priority ??= "high";
       rest.title = String(rest.title ?? "").trim() === "" ? request.source : String(rest.title);

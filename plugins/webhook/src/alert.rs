@@ -101,6 +101,7 @@ pub fn of<'a>(
     let status =
         choice("status").map_or(Word::Absent, |choice| choice.word(scope, Status::from_word));
     let status = notes.word(NoteKind::UnknownStatus, "status", status);
+    let is_another = !finds_anything(settings, scope);
     let priority = choice("priority").map_or(Word::Absent, |choice| {
         choice.word(scope, Priority::from_word)
     });
@@ -112,7 +113,7 @@ pub fn of<'a>(
         Priority::Medium
     });
     let mut status = status.unwrap_or(Status::Trigger);
-    if event.unreadable.is_some() {
+    if event.unreadable.is_some() || is_another {
         // What it says is not known: a default of the settings may be the end of nothing.
         priority = priority.min(Priority::High);
         status = Status::Trigger;
@@ -206,6 +207,26 @@ pub fn of<'a>(
     alert
 }
 
+/// The settings that say what an event is.
+const TELLING: [&str; 4] = ["title", "key", "status", "priority"];
+
+/// Returns whether an event fits the settings: whether any of their places in it holds something. A
+/// title without places fits any event.
+pub fn finds_anything(settings: &Node<'_>, scope: &Scope<'_, '_>) -> bool {
+    let missing = scope.asked.missing.take();
+    scope.asked.any.set(false);
+    let title = settings.get("title").map(Choice::new);
+    let is_told = title.is_some_and(|title| title.text(scope).is_some());
+    let finds = is_told
+        || TELLING.iter().any(|name| {
+            let choice = settings.get(name).map(Choice::new);
+            drop(choice.map(|choice| choice.text(scope)));
+            scope.asked.any.get()
+        });
+    scope.asked.missing.replace(missing);
+    finds
+}
+
 /// Notes for the operator about how an alert was made.
 struct Notes<'s, 'a, 'j> {
     list: Vec<Note>,
@@ -240,14 +261,15 @@ impl Notes<'_, '_, '_> {
     }
 }
 
-/// One alert for the members of a list that are more than the host takes.
-pub fn of_the_rest(request: &Request, body: &[u8], rest: &[Node<'_>]) -> Alert {
+/// One alert for the members of a list that are more than the host takes: they may be as urgent as
+/// the most urgent one before them.
+pub fn of_the_rest(request: &Request, body: &[u8], rest: &[Node<'_>], priority: Priority) -> Alert {
     let title = format!(
         "{}: {} more events in one request",
         request.source,
         rest.len()
     );
-    let mut alert = Alert::new(format!("{}/rest", hash(body)), Priority::High, title);
+    let mut alert = Alert::new(format!("{}/rest", hash(body)), priority, title);
     alert.message = Some("The details hold them as they were sent.".to_owned());
     let rest: Vec<_> = rest.iter().map(Node::json).collect();
     alert.details = to_raw_value(&rest).ok();

@@ -60,10 +60,12 @@ impl<'a, 's: 'a> Choice<'a, 's> {
         }
     }
 
-    /// As [`Choice::text`], for one of a few words: `read` knows those that need no table. A word
-    /// that is not known does not stand in the way of the next source.
+    /// As [`Choice::text`], for one of a few words: `read` knows those that need no table. An
+    /// unknown word does not stand in the way of the next source. A value does, if a condition could
+    /// not compare it as a number.
     pub fn word<T>(&self, scope: &Scope<'a, '_>, read: impl Fn(&str) -> Option<T>) -> Word<T> {
         let mut unknown = None;
+        scope.asked.no_number.take();
         for source in self.from {
             let Some(found) = yielded(source, scope) else {
                 continue;
@@ -73,9 +75,13 @@ impl<'a, 's: 'a> Choice<'a, 's> {
                 None => read(&found),
             };
             match meant {
+                Some(_) if scope.asked.no_number.borrow().is_some() => break,
                 Some(meant) => return Word::Known(meant),
                 None => drop(unknown.get_or_insert(found)),
             }
+        }
+        if let Some(text) = scope.asked.no_number.take() {
+            unknown = Some(Cow::Owned(text));
         }
         let default = self
             .default
@@ -243,6 +249,33 @@ mod tests {
         );
         let unknown = priority(r#"{"a":"purple","b":"mauve"}"#, list);
         assert_eq!(unknown, Word::Unknown("purple".to_owned(), None));
+    }
+
+    #[test]
+    fn what_cannot_be_compared_is_an_unknown_word() {
+        let rules = r#"[{"if":{"when":"/v","above":90},"then":"critical"},"low"]"#;
+        for text in ["95.5 ms", "1,234", "a lot"] {
+            let event = format!(r#"{{"v":"{text}"}}"#);
+            assert_eq!(
+                priority(&event, rules),
+                Word::Unknown(text.to_owned(), None)
+            );
+            let with_default = format!(r#"{{"from":{rules},"default":"high"}}"#);
+            assert_eq!(
+                priority(&event, &with_default),
+                Word::Unknown(text.to_owned(), Some(Priority::High))
+            );
+        }
+        assert_eq!(priority("{}", rules), Word::Known(Priority::Low));
+        assert_eq!(
+            priority(r#"{"v":"90,5"}"#, rules),
+            Word::Known(Priority::Critical)
+        );
+        let either = r#"[{"if":{"when":"/s","is":"down"},"then":"critical"},{"if":{"when":"/v","above":90},"then":"high"},"low"]"#;
+        assert_eq!(
+            priority(r#"{"s":"down","v":"?"}"#, either),
+            Word::Known(Priority::Critical)
+        );
     }
 
     #[test]

@@ -45,9 +45,10 @@ fn nested(condition: &Node<'_>, scope: &Scope<'_, '_>, depth: usize) -> Option<S
         return any.iter().find_map(inner);
     }
     if let Some(not) = condition.get("not") {
-        return inner(not)
-            .is_none()
-            .then(|| format!("not {}", spelled(not)));
+        let holds = inner(not).is_some();
+        // Of what cannot be compared, neither is known.
+        let is_known = scope.asked.no_number.borrow().is_none();
+        return (!holds && is_known).then(|| format!("not {}", spelled(not)));
     }
     compared(condition, scope)
 }
@@ -75,7 +76,15 @@ fn compared(condition: &Node<'_>, scope: &Scope<'_, '_>) -> Option<String> {
         };
         of_found(&|found| filter::matches(&regex, found, &scope.asked.unread))
     };
-    let number = || found.as_deref().and_then(number);
+    let number = || {
+        let found = found.as_deref()?;
+        let number = number(found);
+        if number.is_none() {
+            let found = line(found, MAX_VALUE_CHARS);
+            scope.asked.no_number.replace(Some(found));
+        }
+        number
+    };
     let numeric = NUMERIC.iter().all(|(name, compare)| {
         let Some(bound) = condition.get(name) else {
             return true;
@@ -100,14 +109,18 @@ fn compared(condition: &Node<'_>, scope: &Scope<'_, '_>) -> Option<String> {
     })
 }
 
-/// A number as senders write it: `93.2`, ` 93.2 %`.
+/// A number as senders write it: `93.2`, ` 93.2 %`, `93,2`. `1,234` may be a thousand or not, and
+/// `2 GB` has a unit of its own.
 fn number(text: &str) -> Option<f64> {
     let text = text.trim();
-    text.strip_suffix('%')
-        .unwrap_or(text)
-        .trim_end()
-        .parse()
-        .ok()
+    let text = text.strip_suffix('%').unwrap_or(text).trim_end();
+    let number = match text.split_once(',') {
+        Some((whole, fraction)) if fraction.len() != 3 && !text.contains('.') => {
+            format!("{whole}.{fraction}").parse()
+        }
+        _ => text.parse(),
+    };
+    number.ok().filter(|number: &f64| !number.is_nan())
 }
 
 /// Returns whether two texts are one number in two spellings, such as `0` and `0.0`. What begins
@@ -243,6 +256,20 @@ mod tests {
                 false,
             ),
             (r#"{"when":"/a","below":5}"#, r#"{"a":"four"}"#, false),
+            (r#"{"when":"/a","above":95}"#, r#"{"a":"95,5 %"}"#, true),
+            (r#"{"when":"/a","above":1}"#, r#"{"a":"1,234"}"#, false),
+            (r#"{"when":"/a","above":1}"#, r#"{"a":"1.234,5"}"#, false),
+            (
+                r#"{"not":{"when":"/a","above":1}}"#,
+                r#"{"a":"2 GB"}"#,
+                false,
+            ),
+            (
+                r#"{"not":{"when":"/a","above":1}}"#,
+                r#"{"a":"NaN"}"#,
+                false,
+            ),
+            (r#"{"not":{"when":"/a","above":1}}"#, "{}", true),
             (r#"{"when":"/a","below":5}"#, "{}", false),
             (
                 r#"{"when":"/a","matches":"^deploy-\\d+$"}"#,

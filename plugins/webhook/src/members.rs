@@ -139,16 +139,14 @@ fn of_members<'a, 'j>(
         }
         alerts.push(alert);
     }
+    let most_urgent = alerts.iter().map(|alert| alert.priority).min();
+    let priority = most_urgent.unwrap_or(Priority::High);
     if !left.is_empty() {
-        alerts.push(alert::of_the_rest(whole.request, bytes, left));
+        let priority = priority.min(Priority::High);
+        alerts.push(alert::of_the_rest(whole.request, bytes, left, priority));
     }
     if let Some(count) = left_out {
-        let priority = alerts.iter().map(|alert| alert.priority).min();
-        alerts.push(alert::of_the_left_out(
-            whole.request,
-            count,
-            priority.unwrap_or(Priority::High),
-        ));
+        alerts.push(alert::of_the_left_out(whole.request, count, priority));
     }
     match (alerts.is_empty(), reason) {
         (false, _) => Ok(alerts),
@@ -170,12 +168,25 @@ fn left_out(settings: &Node<'_>, whole: &Scope<'_, '_>) -> Option<u64> {
     count.trim().parse().ok().filter(|count| *count > 0)
 }
 
-/// The members of the list that the settings name, if it is one.
+/// The members of the list in the settings, or the one object in its place. Without such a setting,
+/// those of a body made of a list of objects, if no setting finds anything in the list itself.
 fn members<'n, 'j>(settings: &Node<'_>, whole: &Scope<'n, 'j>) -> Option<&'n [Node<'j>]> {
-    match Place::parse(&settings.get("each")?.string()?).ok()? {
-        Place::Event(pointer) => whole.event?.at(pointer)?.items(),
-        Place::Body(pointer) => whole.body?.at(pointer)?.items(),
-        _ => None,
+    let is_object = |node: &Node<'_>| !node.members().is_empty();
+    let Some(each) = settings.get("each") else {
+        let items = whole.event?.items()?;
+        let is_batch = !items.is_empty()
+            && items.iter().all(is_object)
+            && !alert::finds_anything(settings, whole);
+        return is_batch.then_some(items);
+    };
+    let node = match Place::parse(&each.string()?).ok()? {
+        Place::Event(pointer) => whole.event?.at(pointer)?,
+        Place::Body(pointer) => whole.body?.at(pointer)?,
+        _ => return None,
+    };
+    match node.items() {
+        None if is_object(node) => Some(std::slice::from_ref(node)),
+        items => items,
     }
 }
 
@@ -185,5 +196,6 @@ fn ignored(settings: &Node<'_>, scope: &Scope<'_, '_>) -> Option<String> {
         .iter()
         .find_map(|condition| condition::holds(condition, scope));
     scope.asked.missing.borrow_mut().clear();
+    scope.asked.no_number.take();
     found
 }

@@ -34,6 +34,10 @@ pub struct Asked {
     pub unread: Cell<usize>,
     /// The places that held nothing, since it was last emptied.
     pub missing: RefCell<Vec<String>>,
+    /// Whether a place of the event or the body held something, since it was last set.
+    pub any: Cell<bool>,
+    /// A text that was to be compared as a number and is none, since it was last taken.
+    pub no_number: RefCell<Option<String>>,
 }
 
 /// A text up to this length costs nothing to read: a status must be read of every member, however
@@ -53,6 +57,8 @@ impl Asked {
         Self {
             unread,
             missing: RefCell::default(),
+            any: Cell::default(),
+            no_number: RefCell::default(),
         }
     }
 
@@ -62,6 +68,29 @@ impl Asked {
             missing.push(place.to_string());
         }
     }
+}
+
+/// The words of programs for a missing value. Many events would share one as their id.
+const NOTHINGS: [&str; 9] = [
+    "none",
+    "null",
+    "(null)",
+    "undefined",
+    "nil",
+    "<nil>",
+    "nan",
+    "n/a",
+    "<no value>",
+];
+
+/// Returns whether a text is a word for nothing, or an unfilled place in a template of the sender's.
+fn stands_for_nothing(text: &str) -> bool {
+    let text = text.trim();
+    let is_left = |begin, end| text.starts_with(begin) && text.ends_with(end);
+    NOTHINGS.iter().any(|word| text.eq_ignore_ascii_case(word))
+        || is_left("{{", "}}")
+        || is_left("${", "}")
+        || is_left("{%", "%}")
 }
 
 impl<'a, 'j> Scope<'a, 'j> {
@@ -112,6 +141,11 @@ impl<'a, 'j> Scope<'a, 'j> {
                 })
                 .text()
         };
+        let is_id = |found: &str| !self.whole || !stands_for_nothing(found);
+        let found = found.filter(|found| is_id(found));
+        if found.is_some() && matches!(ask.place, Place::Event(_) | Place::Body(_)) {
+            self.asked.any.set(true);
+        }
         // What has words of its own to stand before or behind it may well be absent.
         let optional = || {
             ask.filters
@@ -231,6 +265,10 @@ mod tests {
         };
         assert_eq!(whole.text("{/n}/{/x}/{$body/n}".into()), None);
         assert_eq!(whole.text("{/n}/{$body/n}".into()).as_deref(), Some("1/2"));
+        assert!(asked.any.replace(false));
+        assert_eq!(whole.text("{$body/x}{/y}".into()), None);
+        assert_eq!(whole.text("$method".into()).as_deref(), Some("POST"));
+        assert!(!asked.any.get());
         let nothing = Scope {
             body: None,
             event: None,
@@ -239,6 +277,26 @@ mod tests {
         assert_eq!(nothing.text("/n".into()), None);
         assert_eq!(nothing.text("{/n}{$body}".into()), None);
         assert!(asked.missing.borrow().contains(&"$query/none".to_owned()));
+    }
+
+    #[test]
+    fn word_for_nothing_is_no_id() {
+        for word in [
+            "None",
+            "null",
+            "undefined",
+            " NaN ",
+            "{{id}}",
+            "{{ .Labels.id }}",
+            "${id}",
+            "{% id %}",
+            "<no value>",
+        ] {
+            assert!(stands_for_nothing(word), "{word}");
+        }
+        for id in ["0", "none-7", "nullable", "{7}", "x {{id}}", "$id"] {
+            assert!(!stands_for_nothing(id), "{id}");
+        }
     }
 
     #[test]
