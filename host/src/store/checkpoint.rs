@@ -24,7 +24,7 @@ use super::schema::{self, CHECKPOINT_PAGES as PAGES};
 /// The pages that are left to the writer.
 const FEW: i32 = 128;
 
-/// The most times that the thread copies what commits have left meanwhile.
+/// The most passes of the thread over a log to which commits add meanwhile.
 const PASSES: usize = 4;
 
 /// The writer copies a log with so many pages more than make a checkpoint due, whatever has become
@@ -77,10 +77,10 @@ enum Step {
 }
 
 impl Checkpointer {
-    /// Takes the checkpoints of the file at `path` over from the connection that writes it.
+    /// Takes the checkpoints of the file at `path` over from its writing connection.
     ///
     /// # Errors
-    /// What the disk said, or that there is no thread.
+    /// The disk's error, or that of a thread that could not be started.
     pub fn start(writer: &mut Connection, path: &Path, sync: bool) -> Result<Self, StoreError> {
         let connection = schema::open_beside(path, sync)?;
         let shared = Arc::<Shared>::default();
@@ -103,7 +103,7 @@ impl Checkpointer {
         })
     }
 
-    /// Does what is to be done after a commit of the writer, whose connection this is.
+    /// Goes on after a commit of the writer, by its connection.
     pub fn go_on(&mut self, writer: &Connection) {
         let pages = self.shared.pages.load(Ordering::Acquire);
         let turn = *self.shared.turn.lock();

@@ -77,7 +77,7 @@ pub struct Writer {
 /// The part of the writer that differs by where the store is.
 #[derive(Debug)]
 pub enum Engine {
-    /// A file, the lock by which no other gateway has it open, and what copies its log into it.
+    /// A file, the lock by which no other gateway has it open, and its checkpoints.
     Embedded(
         Place,
         #[expect(dead_code, reason = "it is held as long as the store is open")] Lock,

@@ -207,7 +207,7 @@ pub fn of<'a>(
     alert
 }
 
-/// The settings that say what an event is.
+/// The settings that tell an event.
 const TELLING: [&str; 4] = ["title", "key", "status", "priority"];
 
 /// Returns whether an event fits the settings: whether any of their places in it holds something. A
