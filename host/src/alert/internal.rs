@@ -123,7 +123,9 @@ impl Topic {
             ),
             Self::DestinationHeld | Self::DestinationFailing => (
                 format!("Destination {name} takes alerts again"),
-                "What waited on disk is on its way; nothing was lost.".to_owned(),
+                "What waited on disk is on its way; nothing was lost. If it rejects an alert, another \
+                 one tells so."
+                    .to_owned(),
             ),
             Self::DestinationGone => (
                 format!("No alert waits for the missing destination {name} any more"),

@@ -20,6 +20,7 @@ use crate::hops;
 use crate::intake::{Intake, Muter, Replayer};
 use crate::metrics::Metrics;
 use crate::monitor::{Beat, Monitor, Pings, Plan, Reloaded};
+use crate::policy::CurrentMutes;
 use crate::recent::Recent;
 use crate::sources;
 use crate::spans::Spans;
@@ -108,6 +109,7 @@ impl Parts {
             operator_destination: config.gateway.operator_destination.clone(),
             waiting,
             gone,
+            mutes: CurrentMutes::default(),
         };
         loaded.sources.iter().for_each(setup::announce);
         let (spans, exporter) = match &config.gateway.traces {
@@ -127,7 +129,7 @@ impl Parts {
             metrics.clone(),
             recent.clone(),
         );
-        let intake = intake.spooled(spool.clone());
+        let intake = intake.spooled(spool.clone()).muted_by(plan.mutes.clone());
         let intake = Arc::new(intake.traced(spans.clone()));
         let known = setup::known(loaded.sources, &store).await?;
         let destinations = setup::destination_names(config);

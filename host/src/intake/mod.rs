@@ -28,7 +28,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 
 use hyper::body::Incoming;
 use hyper::header::{ALLOW, HeaderValue};
@@ -43,7 +43,7 @@ use crate::health::Health;
 use crate::http::{self, Client};
 use crate::log_throttle::LogThrottle;
 use crate::metrics::{FailureLabels, Metrics, RequestLabels, SourceLabel};
-use crate::policy::Policy;
+use crate::policy::{CurrentMutes, Policy};
 use crate::recent::Recent;
 use crate::sources::{ReadError, Source};
 use crate::spans::{self, Active, Spans};
@@ -66,7 +66,8 @@ pub use replay::Replayer;
 pub struct Intake {
     /// Taken out once for each request, so that all of it goes by the same.
     sources: RwLock<Arc<Entrances>>,
-    mutes: RwLock<mutes::Held>,
+    mutes: Mutex<mutes::Held>,
+    current_mutes: CurrentMutes,
     admission: Arc<Admission>,
     public_path: String,
     store: Store,
@@ -151,7 +152,8 @@ impl Intake {
         let throttle = LogThrottle::default();
         Self {
             sources,
-            mutes: RwLock::default(),
+            mutes: Mutex::default(),
+            current_mutes: CurrentMutes::default(),
             admission,
             public_path,
             store,
@@ -176,6 +178,14 @@ impl Intake {
     /// Keeps requests in a spool, where there is one, while the store does not take them.
     pub fn spooled(self, spool: Option<Spool>) -> Self {
         Self { spool, ..self }
+    }
+
+    /// Keeps the mutes that hold where others ask for them as well.
+    pub fn muted_by(self, current_mutes: CurrentMutes) -> Self {
+        Self {
+            current_mutes,
+            ..self
+        }
     }
 
     /// Opens the way to these sources, each with the number of its plugin, and closes it to all

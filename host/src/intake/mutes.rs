@@ -76,24 +76,25 @@ fn follow(intake: &Intake, reader: &Snapshot) -> Result<Vec<i64>, StoreError> {
 impl Intake {
     /// Has these mutes of the configuration hold from now on.
     pub(super) fn configure_mutes(&self, configured: Vec<config::Mute>) {
-        let mut held = self.mutes.write();
+        let mut held = self.mutes.lock();
         let stored = std::mem::take(&mut held.stored);
-        held.now = Arc::new(Mutes::new(&configured, &stored));
+        self.current_mutes.set(Mutes::new(&configured, &stored));
         (held.configured, held.stored) = (configured, stored);
     }
 
     fn take_up_mutes(&self, stored: &[MuteRecord]) -> Arc<Mutes> {
-        let mut held = self.mutes.write();
+        let mut held = self.mutes.lock();
         if held.stored != stored {
-            held.now = Arc::new(Mutes::new(&held.configured, stored));
+            let now = Mutes::new(&held.configured, stored);
+            self.current_mutes.set(now);
             held.stored = stored.to_vec();
         }
-        Arc::clone(&held.now)
+        self.current_mutes.get()
     }
 
     /// The mutes that may hold now.
     pub(super) fn mutes(&self) -> Arc<Mutes> {
-        Arc::clone(&self.mutes.read().now)
+        self.current_mutes.get()
     }
 
     async fn end_mutes(&self, over: Vec<i64>) -> Result<(), StoreError> {
@@ -103,7 +104,7 @@ impl Intake {
             let still = Arc::new(move |source: &str, alert: &contract::Alert| {
                 mutes.of(source, alert, now_ms)
             });
-            while self.store.end_mute(mute, still.clone()).await? {}
+            self.store.end_mute(mute, still).await?;
             tracing::info!(mute, "a mute has ended");
         }
         Ok(())
@@ -115,5 +116,4 @@ impl Intake {
 pub(super) struct Held {
     configured: Vec<config::Mute>,
     stored: Vec<MuteRecord>,
-    now: Arc<Mutes>,
 }

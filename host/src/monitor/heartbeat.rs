@@ -67,6 +67,8 @@ struct Listened {
     written: Duration,
     /// Set by a request after the last write, also without `expect_every`.
     news: bool,
+    /// The time until when a mute holds its missed heartbeat, at least.
+    held_until: Option<Instant>,
 }
 
 impl Heartbeats {
@@ -108,6 +110,7 @@ impl Heartbeats {
                         since,
                         written: before,
                         news: false,
+                        held_until: None,
                     }
                 }
             };
@@ -194,7 +197,10 @@ impl Heartbeats {
         self.sources
             .iter()
             .filter(|source| !source.is_told(open))
-            .filter_map(Listened::missed_at)
+            .filter_map(|source| {
+                let missed = source.missed_at()?;
+                Some(source.held_until.map_or(missed, |held| held.max(missed)))
+            })
             .min()
     }
 
@@ -204,6 +210,7 @@ impl Heartbeats {
             let name = &source.expected.source;
             let every = source.expected.every?;
             let event = match (source.is_missed(now), source.is_told(open)) {
+                (true, false) if source.held_until.is_some_and(|until| now < until) => return None,
                 (true, false) => {
                     let last_seen = source.last_seen.map(crate::clock::rfc3339);
                     let every = shown_duration(every);
@@ -214,6 +221,14 @@ impl Heartbeats {
             };
             Some((event, Arc::clone(&source.expected.destination)))
         })
+    }
+
+    /// Holds the missed heartbeat of a source, at least until then.
+    pub fn hold(&mut self, name: &str, until: Instant) {
+        let mut sources = self.sources.iter_mut();
+        if let Some(source) = sources.find(|one| &*one.expected.source == name) {
+            source.held_until = Some(until);
+        }
     }
 
     /// Returns the heartbeats to store: of `all` sources, or of those with news.

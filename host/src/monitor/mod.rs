@@ -34,6 +34,7 @@ use crate::alert::internal::Topic;
 use crate::clock::wall_ms;
 use crate::health::{Board, Health};
 use crate::metrics::{Metrics, SourceLabel};
+use crate::policy::CurrentMutes;
 use crate::store::{Notice, Snapshot, Store, StoreError};
 
 pub use direct::Direct;
@@ -50,6 +51,8 @@ const PAUSE: Duration = Duration::from_secs(5);
 /// The interval at which a write probes a failing disk: without requests, nothing else would write
 /// to it.
 const PROBE: Duration = Duration::from_secs(10);
+/// The time after which a mute is asked again whether it still holds a missed heartbeat.
+const LOOK: Duration = Duration::from_secs(5);
 /// The time for which dead letters gather before they are counted again.
 const GATHER: Duration = Duration::from_secs(2);
 /// The interval of recounts within an hour of the last alert about dead letters.
@@ -66,6 +69,7 @@ pub struct Monitor {
     /// The names of all destinations.
     configured: Vec<String>,
     open: Open,
+    mutes: CurrentMutes,
     /// The time of the next count of dead letters and of what waits for destinations that are gone.
     count_at: Option<Instant>,
     counted_at: Instant,
@@ -85,6 +89,8 @@ pub struct Plan {
     pub waiting: Vec<String>,
     /// The names of those that are not configured any more.
     pub gone: Vec<String>,
+    /// The mutes that hold now.
+    pub mutes: CurrentMutes,
 }
 
 impl Monitor {
@@ -119,6 +125,7 @@ impl Monitor {
             destinations,
             configured: plan.destinations.clone(),
             open,
+            mutes: plan.mutes.clone(),
             count_at: Some(now),
             counted_at: now,
             remembered: Arc::new(Mutex::new(remembered)),
@@ -258,12 +265,20 @@ impl Monitor {
                 }
             }
         }
-        if self.heartbeats.due(now, &self.open).is_some() {
+        let mut is_written = false;
+        while let Some((event, destination)) = self.heartbeats.due(now, &self.open) {
+            let source = Topic::MissedHeartbeat.name_in(event.key());
+            let source = source.unwrap_or_default();
+            if self.mutes.get().of(source, &event, wall_ms()).is_some() {
+                self.heartbeats.hold(source, now + LOOK);
+                continue;
+            }
             // Before it fires: after a crash between the two it is still to fire, and does not
             // begin anew.
-            self.write(false).await?;
-        }
-        while let Some((event, destination)) = self.heartbeats.due(now, &self.open) {
+            if !is_written {
+                self.write(false).await?;
+                is_written = true;
+            }
             self.raise(&destination, event).await?;
             any = true;
         }
@@ -389,7 +404,64 @@ fn unless_written(written: Result<(), StoreError>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::Options;
+    use crate::policy::Mutes;
+    use crate::store::{MuteRecord, Options};
+
+    #[tokio::test]
+    async fn mute_of_a_source_holds_its_missed_heartbeat() {
+        const HOUR: Duration = Duration::from_secs(3600);
+        let dir = tempfile::tempdir().unwrap();
+        let options = Options {
+            sync: false,
+            ..Options::default()
+        };
+        let (store, closing) = Store::open(dir.path(), &options, Metrics::new()).unwrap();
+        let muted = |source: &str| MuteRecord {
+            id: 1,
+            name: None,
+            conditions: vec![("source".to_owned(), source.to_owned())],
+            from_ms: 0,
+            until_ms: 9_000_000_000_000,
+            why: "maintenance".to_owned(),
+            who: "me".to_owned(),
+            ended_ms: None,
+            events: 0,
+            holds: true,
+        };
+        let plan = Plan {
+            sources: ["a", "b"]
+                .map(|source| Expected {
+                    source: source.into(),
+                    destination: "d".into(),
+                    every: Some(HOUR),
+                })
+                .into(),
+            destinations: vec!["d".to_owned()],
+            operator_destination: None,
+            waiting: Vec::new(),
+            gone: Vec::new(),
+            mutes: CurrentMutes::default(),
+        };
+        plan.mutes.set(Mutes::new(&[], &[muted("a")]));
+        let mut monitor = Monitor::new(&plan, store, Health::default(), Metrics::new()).unwrap();
+        let now = Instant::now() + 2 * HOUR;
+        assert!(monitor.tell(now).await.unwrap());
+        let told = |monitor: &Monitor| {
+            monitor
+                .open
+                .about(Topic::MissedHeartbeat)
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
+        assert_eq!(told(&monitor), "b");
+        plan.mutes.set(Mutes::default());
+        assert!(!monitor.tell(now).await.unwrap());
+        assert_eq!(monitor.heartbeats.next(&monitor.open), Some(now + LOOK));
+        assert!(monitor.tell(now + LOOK).await.unwrap());
+        assert_eq!(told(&monitor), "a b");
+        drop(monitor);
+        closing.close().await;
+    }
 
     #[tokio::test]
     async fn dead_letters_within_the_hour_fire_when_it_is_over() {
@@ -405,6 +477,7 @@ mod tests {
             operator_destination: Some("ops".to_owned()),
             waiting: Vec::new(),
             gone: Vec::new(),
+            mutes: CurrentMutes::default(),
         };
         let mut monitor = Monitor::new(&plan, store, Health::default(), Metrics::new()).unwrap();
         let file = rusqlite::Connection::open(dir.path().join("gateway.db")).unwrap();

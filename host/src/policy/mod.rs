@@ -43,7 +43,7 @@ use crate::config::{self, KeyTemplate, Rule, shown_duration};
 
 pub use condition::matches;
 pub use lint::{Finding, lint, lint_mutes, unknown_source};
-pub use mutes::Mutes;
+pub use mutes::{CurrentMutes, Mutes};
 pub use redact::Redactor;
 pub use stored::{Stored, StoredRedactor};
 use texts::hide_texts;

@@ -1,11 +1,30 @@
 //! The mutes that may hold an alert: those of the configuration, and those of operators.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
+use parking_lot::RwLock;
 use plugin_sdk::contract::{Alert, Status};
 
 use super::condition::matches;
 use crate::config::{Condition, Mute, Schedule};
 use crate::store::{MuteRecord, MuteRef};
+
+/// The mutes that may hold now, wherever they are asked for.
+#[derive(Debug, Clone, Default)]
+pub struct CurrentMutes(Arc<RwLock<Arc<Mutes>>>);
+
+impl CurrentMutes {
+    /// Returns them.
+    pub fn get(&self) -> Arc<Mutes> {
+        Arc::clone(&self.0.read())
+    }
+
+    /// Has others hold from now on.
+    pub fn set(&self, mutes: Mutes) {
+        *self.0.write() = Arc::new(mutes);
+    }
+}
 
 /// All mutes of a moment.
 #[derive(Debug, Clone, Default)]

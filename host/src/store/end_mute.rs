@@ -1,7 +1,8 @@
 //! The end of a mute.
 //!
 //! When a mute ends, each source is sent one summary, and what is still open is opened: the newest
-//! alert of each key goes where it would have gone, into a group as well.
+//! alert of each key goes where it would have gone, into a group as well. An alert that another mute
+//! holds is left to that, and is no part of the summary.
 
 use std::fmt;
 use std::sync::Arc;
@@ -37,6 +38,8 @@ pub type Still = dyn Fn(&str, &Alert) -> Option<MuteRef> + Send + Sync;
 pub struct EndMute {
     /// Its number.
     pub mute: i64,
+    /// The alert after which this part begins.
+    pub after: i64,
     /// The mutes that hold now: an alert that another one holds stays held.
     pub still: Arc<Still>,
     /// By the machine's clock.
@@ -54,10 +57,10 @@ impl fmt::Debug for EndMute {
 }
 
 impl Command for EndMute {
-    /// True if more is held.
-    type Output = bool;
+    /// The alert after which the next part begins, where more is held.
+    type Output = Option<i64>;
 
-    fn run(&self, step: &mut Step<'_>) -> Result<bool, StoreError> {
+    fn run(&self, step: &mut Step<'_>) -> Result<Option<i64>, StoreError> {
         let mute = self.mute;
         let summed_up: Option<bool> = step
             .transaction
@@ -68,15 +71,23 @@ impl Command for EndMute {
             .query_row([mute, self.at_ms], |row| row.get(0))
             .optional()?;
         if summed_up == Some(false) {
+            // Before the summary, whose subject is what this mute held to its end.
+            let held = open(step, mute, self.after)?;
+            for one in &held.open {
+                self.leave_to_another(step, one)?;
+            }
+            if held.next.is_some() {
+                return Ok(held.next);
+            }
             self.sum_up(step)?;
         }
         step.touched.begin(self.at_ms, self.now_ms);
-        let open = open(step, mute)?;
-        for one in &open {
+        let held = open(step, mute, i64::MIN)?;
+        for one in &held.open {
             self.revive(step, one)?;
         }
-        if open.len() == BATCH {
-            return Ok(true);
+        if held.next.is_some() {
+            return Ok(Some(i64::MIN));
         }
         // What is left was resolved, or is not the newest of its key.
         step.transaction
@@ -85,8 +96,15 @@ impl Command for EndMute {
         step.transaction
             .prepare_cached("UPDATE keys SET mute = NULL WHERE mute = ?")?
             .execute([mute])?;
-        Ok(false)
+        Ok(None)
     }
+}
+
+/// Some of the held alerts with an open key, the oldest first.
+struct Batch {
+    open: Vec<Open>,
+    /// The last of them, where there are more.
+    next: Option<i64>,
 }
 
 /// A held alert whose key is open.
@@ -184,7 +202,7 @@ impl EndMute {
         let mut message =
             format!("A mute has ended. Each event of it: alert-gateway events list --mute {mute}");
         if open > 0 {
-            message += "\nStill open, and delivered now where no other mute holds it:";
+            message += "\nStill open, and delivered now:";
             for title in titles {
                 message += &format!("\n- {title}");
             }
@@ -198,25 +216,36 @@ impl EndMute {
         alert
     }
 
+    /// Leaves a held alert to another mute, where one holds it. Returns whether one does.
+    fn leave_to_another(&self, step: &Step<'_>, one: &Open) -> Result<bool, StoreError> {
+        let Open { id, alert, .. } = one;
+        let Some(other) = (self.still)(&alert.source, &alert.event) else {
+            return Ok(false);
+        };
+        let Some(other) = number(step, &other)?.filter(|other| *other != self.mute) else {
+            return Ok(false);
+        };
+        step.transaction
+            .prepare_cached("UPDATE muted SET mute = ?2 WHERE alert = ?1")?
+            .execute([*id, other])?;
+        step.transaction
+            .prepare_cached("UPDATE keys SET mute = ?2 WHERE alert = ?1 AND mute = ?3")?
+            .execute([*id, other, self.mute])?;
+        dirty(step, other)?;
+        Ok(true)
+    }
+
     /// Sends a held alert on its way, or leaves it to another mute.
     fn revive(&self, step: &mut Step<'_>, one: &Open) -> Result<(), StoreError> {
+        if self.leave_to_another(step, one)? {
+            return Ok(());
+        }
         let Open {
             id,
             source,
             held,
             alert,
         } = one;
-        if let Some(other) = (self.still)(&alert.source, &alert.event)
-            && let Some(other) = number(step, &other)?.filter(|other| *other != self.mute)
-        {
-            step.transaction
-                .prepare_cached("UPDATE muted SET mute = ?2 WHERE alert = ?1")?
-                .execute([*id, other])?;
-            step.transaction
-                .prepare_cached("UPDATE keys SET mute = ?2 WHERE alert = ?1 AND mute = ?3")?
-                .execute([*id, other, self.mute])?;
-            return dirty(step, other);
-        }
         release(step, *id)?;
         let mut new = NewAlert::new(alert, &held.destinations)
             .map_err(|error| StoreError::Disk(error.to_string()))?;
@@ -232,17 +261,17 @@ impl EndMute {
     }
 }
 
-/// Returns some of the held alerts whose keys are open, oldest first. One that cannot be read is
-/// released, and stays undelivered in the list.
-fn open(step: &Step<'_>, mute: i64) -> Result<Vec<Open>, StoreError> {
+/// Returns some of the held alerts behind this one. An unreadable one is released, and stays
+/// undelivered in the list.
+fn open(step: &Step<'_>, mute: i64, after: i64) -> Result<Batch, StoreError> {
     let mut select = step.transaction.prepare_cached(
         "SELECT a.id, a.source, m.held, s.name, r.id, r.received_at, e.json
          FROM muted m JOIN alerts a ON a.id = m.alert JOIN sources s ON s.id = a.source
          JOIN requests r ON r.seq = a.id / 1024 JOIN events e ON e.alert = a.id
          JOIN keys k ON k.ordering_key = a.ordering_key AND k.mute = m.mute AND k.alert = m.alert
-         WHERE m.mute = ?1 AND m.held IS NOT NULL ORDER BY a.id LIMIT ?2",
+         WHERE m.mute = ?1 AND m.held IS NOT NULL AND a.id > ?3 ORDER BY a.id LIMIT ?2",
     )?;
-    let rows = select.query_map(params![mute, BATCH as i64], |row| {
+    let rows = select.query_map(params![mute, BATCH as i64, after], |row| {
         let read = || -> rusqlite::Result<Open> {
             Ok(Open {
                 id: row.get(0)?,
@@ -259,8 +288,11 @@ fn open(step: &Step<'_>, mute: i64) -> Result<Vec<Open>, StoreError> {
         Ok((row.get::<_, i64>(0)?, read()))
     })?;
     let mut open = Vec::new();
+    let mut found = 0;
+    let mut last = None;
     for row in rows {
         let (id, read) = row?;
+        (found, last) = (found + 1, Some(id));
         match read {
             Ok(one) => open.push(one),
             Err(error) => {
@@ -269,5 +301,6 @@ fn open(step: &Step<'_>, mute: i64) -> Result<Vec<Open>, StoreError> {
             }
         }
     }
-    Ok(open)
+    let next = last.filter(|_| found == BATCH);
+    Ok(Batch { open, next })
 }

@@ -454,18 +454,23 @@ impl Store {
         .await
     }
 
-    /// Ends a mute, or a part of it. Returns whether it holds more.
+    /// Ends a mute.
     ///
     /// # Errors
-    /// The disk's; all stays held then.
-    pub async fn end_mute(&self, mute: i64, still: Arc<Still>) -> Result<bool, StoreError> {
-        self.ask(EndMute {
-            mute,
-            still,
-            at_ms: wall_ms(),
-            now_ms: self.clock.now_ms(),
-        })
-        .await
+    /// The disk's; a part may stay held then.
+    pub async fn end_mute(&self, mute: i64, still: Arc<Still>) -> Result<(), StoreError> {
+        let mut next = Some(i64::MIN);
+        while let Some(after) = next {
+            let part = EndMute {
+                mute,
+                after,
+                still: Arc::clone(&still),
+                at_ms: wall_ms(),
+                now_ms: self.clock.now_ms(),
+            };
+            next = self.ask(part).await?;
+        }
+        Ok(())
     }
 
     /// Makes a mute, with an entry in the audit: both or nothing. Returns its number.

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use jiff::civil::{Date, Time, Weekday};
-use jiff::tz::TimeZone;
+use jiff::tz::{AmbiguousOffset, AmbiguousTimestamp, TimeZone};
 use jiff::{Timestamp, ToSpan};
 use toml::de::DeValue;
 
@@ -100,16 +100,18 @@ impl Weekly {
         Ok(Self { start, end, zone })
     }
 
-    /// Returns the end of the mute that has begun last, where that lies ahead of `now`. A time that
-    /// the change of the clocks skips comes as much later, and one that it repeats counts once.
+    /// Returns the end of the mute that has begun last, where that lies ahead of `now`. Where the
+    /// change of the clocks skips the start, it is the start; a skipped end comes as much later, and a
+    /// repeated time counts once.
     fn active_until(&self, now: Timestamp) -> Option<Timestamp> {
         let today = now.to_zoned_datetime(self.zone.clone()).date();
         let begun = (0..=7_i64).find_map(|days| {
             let date = today.checked_sub(days.days()).ok()?;
             let is_one = date.weekday() == self.start.0;
-            (is_one && self.moment(date, self.start.1)? <= now).then_some(date)
+            (is_one && self.begins(date)? <= now).then_some(date)
         })?;
-        let end = self.moment(begun.checked_add(self.days().days()).ok()?, self.end.1)?;
+        let last = begun.checked_add(self.days().days()).ok()?;
+        let end = self.moment(last, self.end.1).compatible().ok()?;
         (now < end).then_some(end)
     }
 
@@ -120,9 +122,18 @@ impl Weekly {
         i64::from((minutes((Weekday::Monday, self.start.1)) + length) / DAY)
     }
 
-    fn moment(&self, date: Date, time: Time) -> Option<Timestamp> {
-        let moment = date.to_datetime(time).to_zoned_datetime(self.zone.clone());
-        Some(moment.ok()?.timestamp())
+    /// Returns the start on a date.
+    fn begins(&self, date: Date) -> Option<Timestamp> {
+        let start = self.moment(date, self.start.1);
+        if let AmbiguousOffset::Gap { .. } = start.offset() {
+            let before = start.earlier().ok()?;
+            return Some(self.zone.following(before).next()?.timestamp());
+        }
+        start.compatible().ok()
+    }
+
+    fn moment(&self, date: Date, time: Time) -> AmbiguousTimestamp {
+        self.zone.to_ambiguous_timestamp(date.to_datetime(time))
     }
 }
 
@@ -340,6 +351,10 @@ mod tests {
         assert_eq!(until(skipped, "2026-03-29T01:45:00Z").as_deref(), end);
         assert_eq!(until(skipped, "2026-03-29T02:00:00Z"), None);
         // One within the hour that there is not comes an hour later.
+        let beyond = "Sun 02:30 - Sun 03:15 Europe/Berlin";
+        let end = Some("2026-03-29T01:15:00Z");
+        assert_eq!(until(beyond, "2026-03-29T00:59:59Z"), None);
+        assert_eq!(until(beyond, "2026-03-29T01:00:00Z").as_deref(), end);
         let within = "Sun 02:10 - Sun 02:50 Europe/Berlin";
         let end = Some("2026-03-29T01:50:00Z");
         assert_eq!(until(within, "2026-03-29T01:20:00Z").as_deref(), end);

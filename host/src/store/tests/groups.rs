@@ -590,7 +590,7 @@ impl Bench {
 
     async fn unmute(&self, mute: i64, other: Option<i64>) {
         let still = Arc::new(move |_: &str, _: &contract::Alert| other.map(MuteRef::Stored));
-        while self.store.end_mute(mute, still.clone()).await.unwrap() {}
+        self.store.end_mute(mute, still).await.unwrap();
     }
 }
 
@@ -959,7 +959,7 @@ async fn end_of_a_mute_opens_into_groups_and_leaves_other_mutes() {
     };
     bench.keep(policy, &[("k1-1", "1"), ("k2-1", "1")]).await;
     bench.unmute(first, Some(second)).await;
-    assert_eq!(bench.take(DESTINATION).await, ["mute/1 trigger: 2 muted"]);
+    assert!(bench.take(DESTINATION).await.is_empty(), "all are held on");
     bench.unmute(second, None).await;
     assert_eq!(
         bench.take(DESTINATION).await,

@@ -405,16 +405,26 @@ impl Model {
     }
 
     fn unmute(&mut self, mute: i64, other: Option<i64>) {
+        let is_open = |model: &Self, one: &Held| {
+            let row = model.keys.get(&key(one.event));
+            row.is_some_and(|row| row.mute == Some(mute) && row.newest == Some(one.event))
+        };
+        if let Some(other) = other {
+            for at in 0..self.held.len() {
+                let one = self.held[at];
+                if one.mute == mute && is_open(self, &one) {
+                    self.held[at].mute = other;
+                    self.unsummed.insert(other);
+                    self.keys.get_mut(&key(one.event)).unwrap().mute = Some(other);
+                }
+            }
+        }
         let held: Vec<Held> = self
             .held
             .iter()
             .copied()
             .filter(|one| one.mute == mute)
             .collect();
-        let is_open = |model: &Self, one: &Held| {
-            let row = model.keys.get(&key(one.event));
-            row.is_some_and(|row| row.mute == Some(mute) && row.newest == Some(one.event))
-        };
         if self.unsummed.remove(&mute) && !held.is_empty() {
             let words = format!("{} muted", held.len());
             let name = format!("mute/{mute}");
@@ -426,12 +436,6 @@ impl Model {
         let mut touched = BTreeSet::new();
         for one in held {
             if !is_open(self, &one) {
-                continue;
-            }
-            if let Some(other) = other {
-                self.held.push(Held { mute: other, ..one });
-                self.unsummed.insert(other);
-                self.keys.get_mut(&key(one.event)).unwrap().mute = Some(other);
                 continue;
             }
             let state = self.open(one.how, one.event, &mut touched);
