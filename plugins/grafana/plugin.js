@@ -2,6 +2,11 @@
 
 const MOST = 999;
 
+const RANKS = ["critical", "high", "medium", "low"];
+
+/* What kept a rule from its answer, by Grafana's word for it. */
+const BLIND = { NoData: "No data", Error: "Query failed" };
+
 function read(request, options) {
   const body = request.json();
   if (!Array.isArray(body?.alerts))
@@ -11,7 +16,10 @@ function read(request, options) {
     body.alerts.length -
     alerts.length +
     (Number.isSafeInteger(body.truncatedAlerts) ? Math.max(body.truncatedAlerts, 0) : 0);
-  if (left > 0) alerts.push(leftOut(request, body, left));
+  if (left > 0) {
+    const ranks = body.alerts.map((alert) => urgency(alert, options, []));
+    alerts.push(leftOut(request, body, left, ranks));
+  }
   return alerts.length > 0 ? alerts : "a notification without alerts";
 }
 
@@ -27,21 +35,32 @@ function alertOf(request, body, alert, options) {
   }
   const name = text(labels.alertname);
   const instance = text(labels.instance);
+  const blind = blindness(name, annotations);
+  const summary = text(annotations.summary);
+  const rule = [text(labels.rulename) ?? name ?? "an alert of Grafana", instance && `(${instance})`]
+    .filter(Boolean)
+    .join(" ");
   const fingerprint = text(alert?.fingerprint) || undefined;
   if (fingerprint === undefined) notes.push({ kind: "incomplete_key", field: "key" });
+  const occurred = time(text(state === "resolve" ? alert?.endsAt : alert?.startsAt) ?? "");
+  const key = fingerprint ?? (Object.keys(labels).length > 0 ? JSON.stringify(labels) : undefined);
   return {
-    // A repeat of what still fires is news after some minutes: it may have been closed by hand.
-    event_id: attempt(JSON.stringify([body.receiver ?? null, alert])),
-    key: fingerprint ?? (Object.keys(labels).length > 0 ? JSON.stringify(labels) : undefined),
+    event_id: identity(request, JSON.stringify([body.receiver ?? null, alert]), key, state, occurred),
+    key,
     status: state,
-    priority: urgency(alert, labels, annotations, options, notes),
-    title:
-      text(annotations.summary) ||
-      [name ?? "an alert of Grafana", instance && `(${instance})`].filter(Boolean).join(" "),
+    priority: urgency(alert, options, notes),
+    // The summary claims the rule's condition. Without data, nothing has met it.
+    title: blind === undefined ? (summary ?? rule) : `${blind}: ${rule}`,
     message:
-      [text(annotations.description), text(alert?.valueString)].filter(Boolean).join("\n") ||
-      undefined,
-    occurred_at: time(text(state === "resolve" ? alert?.endsAt : alert?.startsAt) ?? ""),
+      [
+        blind && text(annotations.Error),
+        blind && summary,
+        text(annotations.description),
+        text(alert?.valueString),
+      ]
+        .filter(Boolean)
+        .join("\n") || undefined,
+    occurred_at: occurred,
     link: link(alert?.panelURL) ?? link(alert?.dashboardURL) ?? link(alert?.generatorURL),
     labels: {
       alertname: name,
@@ -57,7 +76,25 @@ function alertOf(request, body, alert, options) {
   };
 }
 
-function urgency(alert, labels, annotations, options, notes) {
+/* A new firing may be told in the same words, start time included. A repeat of one only updates the open alert of its key.
+   An end has a time of its own, so a second attempt at telling it does not end a later firing. */
+function identity(request, said, key, state, occurred) {
+  if (key === undefined) return attempt(said);
+  const isEnd = state === "resolve" && occurred !== null;
+  return `${isEnd ? "ended" : request.received_at} sha256:${sha256(said)}`;
+}
+
+/* What kept a rule from its answer. Grafana names such an alert for it, and the rule in the label `rulename`; or the rule
+   fires under its own name, and an annotation has the reasons. */
+function blindness(name, annotations) {
+  const named = /^Datasource(NoData|Error)$/.exec(name ?? "")?.[1];
+  const reasons = [named, ...(text(annotations.grafana_state_reason)?.split(/, */) ?? [])];
+  return BLIND[reasons.find((reason) => Object.hasOwn(BLIND, reason))];
+}
+
+function urgency(alert, options, notes) {
+  const labels = alert?.labels ?? {};
+  const annotations = alert?.annotations ?? {};
   const isTest =
     labels.alertname === "TestAlert" &&
     labels.instance === "Grafana" &&
@@ -73,12 +110,13 @@ function urgency(alert, labels, annotations, options, notes) {
   return known ?? "critical";
 }
 
-function leftOut(request, body, count) {
+/* Nothing is known of what was left out: it may be as urgent as the most urgent of the others. */
+function leftOut(request, body, count, ranks) {
   const named = JSON.stringify([body.groupKey ?? null, body.receiver ?? null]);
   return {
     event_id: attempt(`left out ${count} ${named}`),
     key: `left out ${named}`,
-    priority: "high",
+    priority: RANKS.find((rank) => rank === "high" || ranks.includes(rank)),
     title: `${request.source}: Grafana left out ${count} alerts of a notification`,
     link: link(body.externalURL),
     labels: { receiver: text(body.receiver) },
