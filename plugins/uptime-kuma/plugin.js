@@ -32,7 +32,8 @@ function read(request, options) {
   }
   const name = text(monitor?.name) ?? `monitor ${id}`;
   return {
-    event_id: attempt(JSON.stringify(body)),
+    // What goes down again is news, also in the same words. A repeat only updates the open alert of its key.
+    event_id: `${request.received_at} sha256:${sha256(JSON.stringify(body))}`,
     key: `monitor ${id}`,
     status: state,
     priority: options.priority ?? "critical",
