@@ -29,6 +29,7 @@ function read(request, options) {
   if (key === undefined) notes.push({ kind: "incomplete_key", field: "key" });
   const occurred = time(filled(body.date) ?? filled(body.last_updated) ?? "");
   return {
+    event_id: unnamed(request, body, key),
     key,
     status: state,
     priority: urgency(body, said, options, notes),
@@ -49,6 +50,14 @@ function read(request, options) {
   };
 }
 
+/* The id of an event whose payload holds neither an id nor a time. What fires again looks the same, and so does a second
+   attempt: that one only updates the open alert, where there is a key. */
+function unnamed(request, body, key) {
+  if ([body.id, body.date, body.last_updated].some((value) => filled(value) !== undefined)) return undefined;
+  const said = request.text();
+  return key === undefined ? attempt(said) : `${request.received_at} sha256:${sha256(said)}`;
+}
+
 /* Datadog's titles begin with the transition: [Triggered on {host:web-1}] …, behind [TEST] where it is one. */
 const transitionIn = (title) => {
   const found = /^(?:\[TEST\] ?)?(?:\[P[1-5]\] ?)?\[([A-Za-z -]+?)(?: on [^\]]*)?\]/.exec(
@@ -59,10 +68,12 @@ const transitionIn = (title) => {
 
 function urgency(body, said, options, notes) {
   const word = filled(body.alert_priority);
-  const known = priority(word ?? "");
-  if (known !== null) return known;
-  if (word !== undefined && word.toLowerCase() !== "normal")
-    notes.push({ kind: "unknown_priority", field: "priority", found: word });
+  // $PRIORITY of an event is `normal` where nobody has set one.
+  if (word !== undefined && word.toLowerCase() !== "normal") {
+    const known = priority(word);
+    if (known === null) notes.push({ kind: "unknown_priority", field: "priority", found: word });
+    return known ?? options.default_priority ?? "critical";
+  }
   if (/warn/i.test(said ?? "") || filled(body.alert_type) === "warning") return "medium";
   if (said === undefined && filled(body.alert_type) === "info") return "low";
   return options.default_priority ?? "high";

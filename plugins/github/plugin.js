@@ -140,13 +140,13 @@ function scanned(request, event) {
     state = "trigger";
   }
   const { kind, severity, title, labels } = described(alert);
-  const urgent = severity === "note" ? "low" : priority(severity ?? "");
-  if (severity !== undefined && urgent === null)
+  const urgent = severity === "note" ? "low" : priority(severity ?? "high");
+  if (urgent === null)
     notes.push({ kind: "unknown_priority", field: "priority", found: severity });
   return {
     key: `${repository}/${kind}/${number}`,
     status: state,
-    priority: urgent ?? "high",
+    priority: urgent ?? "critical",
     title: `${repository}: ${title}`,
     occurred_at: time(text(alert.updated_at) ?? text(alert.created_at) ?? ""),
     link: link(alert.html_url),

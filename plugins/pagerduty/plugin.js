@@ -46,8 +46,9 @@ function alertOf(request, event, what, incident, id) {
   }
   const word = text(incident.priority?.summary) ?? text(incident.priority?.name);
   const urgency = text(incident.urgency);
-  if (word !== undefined && priority(word) === null)
-    notes.push({ kind: "unknown_priority", field: "priority", found: word });
+  const told = word ?? urgency;
+  const known = priority(told ?? "high");
+  if (known === null) notes.push({ kind: "unknown_priority", field: "priority", found: told });
   const occurred = time(text(event.occurred_at) ?? "");
   const order = Date.parse(occurred);
   const title = text(incident.title) ?? text(incident.summary) ?? `incident ${id}`;
@@ -55,7 +56,7 @@ function alertOf(request, event, what, incident, id) {
   return {
     key: `incident ${id}`,
     status: state,
-    priority: priority(word ?? "") ?? priority(urgency ?? "") ?? "high",
+    priority: known ?? "critical",
     title: service === undefined ? title : `${service}: ${title}`,
     occurred_at: occurred,
     order: Number.isSafeInteger(order) ? order : undefined,

@@ -37,8 +37,8 @@ function read(request) {
   }
   const word =
     text(issue?.level) ?? (action === "critical" || action === "warning" ? action : undefined);
-  const urgent = priority(word ?? "");
-  if (word !== undefined && urgent === null)
+  const urgent = priority(word ?? "high");
+  if (urgent === null)
     notes.push({ kind: "unknown_priority", field: "priority", found: word });
   const title =
     text(issue?.title) ??
@@ -51,7 +51,7 @@ function read(request) {
   return {
     key: id ?? `metric-${metricId}`,
     status: state,
-    priority: urgent ?? "high",
+    priority: urgent ?? "critical",
     title,
     message: text(issue?.culprit) ?? text(data.description_text),
     occurred_at: when(state, issue, metric),

@@ -37,7 +37,7 @@ function incidentOf(body, incident, options) {
   return {
     key: `incident ${text(incident.id)}`,
     status: state,
-    priority: urgent ?? "high",
+    priority: urgent ?? (impact === undefined ? "high" : "critical"),
     title: `${pageOf(body) ?? "Statuspage"}: ${text(incident.name) ?? "an incident"}${word === undefined ? "" : ` (${word})`}`,
     message: text(updates[0]?.body),
     occurred_at: time(text(incident.updated_at) ?? text(incident.created_at) ?? ""),
@@ -67,7 +67,7 @@ function componentOf(body, component, id, options) {
     priority:
       word === "under_maintenance"
         ? "low"
-        : (priority(word ?? "") ?? (state === "resolve" ? "low" : "high")),
+        : (priority(word ?? "high") ?? (state === "resolve" ? "low" : "critical")),
     title: `${pageOf(body) ?? "Statuspage"}: ${name}: ${(word ?? "an unknown state").replaceAll("_", " ")}`,
     occurred_at: at,
     order: number(Date.parse(at ?? "")),

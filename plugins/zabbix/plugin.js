@@ -31,7 +31,7 @@ function read(request, options) {
   return {
     key: `event ${id}`,
     status: state,
-    priority: urgent ?? "high",
+    priority: urgent ?? (word === undefined && number === undefined ? "high" : "critical"),
     title: host ? `${host}: ${name}` : name,
     message: [filled(body.event_opdata), filled(body.message)].filter(Boolean).join("\n") || undefined,
     occurred_at: time(filled(body.clock) ?? ""),
