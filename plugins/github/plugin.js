@@ -15,6 +15,8 @@ const STRANGERS = [
   "watch",
   "gollum",
 ];
+/* The branch of one change in a merge queue, as GitHub makes it. */
+const QUEUE = /^gh-readonly-queue\/(.+)\/pr-[^/]+$/;
 const CONCLUSIONS = {
   success: "resolve",
   failure: "trigger",
@@ -93,11 +95,17 @@ function run(request, event, options) {
     notes.push({ kind: "unknown_status", field: "status", found: conclusion });
     state = "trigger";
   }
-  const named = [text(run.workflow_id) ?? text(run.path), branch];
+  const target = QUEUE.exec(branch ?? "")?.[1];
+  // No run comes back to the branch of one change: the next run of the queue tells that it moves again.
+  const queue = target && `merge queue of ${target}`;
+  const named = [text(run.workflow_id) ?? text(run.path), queue ?? branch];
   if (named.includes(undefined)) notes.push({ kind: "incomplete_key", field: "key" });
   const isDefault =
     branch !== undefined &&
-    [text(event.repository?.default_branch), "main", "master"].includes(branch);
+    [text(event.repository?.default_branch), "main", "master"].includes(target ?? branch);
+  // A queue that is held up leaves its branch as it was.
+  const urgent = queue ? "medium" : "high";
+  const where = queue ? ` in the ${queue}` : branch === undefined ? "" : ` on ${branch}`;
   const workflow =
     text(run.name) || text(event.workflow?.name) || text(run.path) || "a workflow";
   const origin = [["by", run.actor?.login], ["run", run.run_number]]
@@ -109,8 +117,8 @@ function run(request, event, options) {
     key: [repository, ...named].join("/"),
     order: Number.isSafeInteger(order) ? order : undefined,
     status: state,
-    priority: isDefault ? "high" : "low",
-    title: `${repository}: ${workflow}${branch === undefined ? "" : ` on ${branch}`}: ${conclusion ?? "ended in an unknown way"}`,
+    priority: isDefault ? urgent : "low",
+    title: `${repository}: ${workflow}${where}: ${conclusion ?? "ended in an unknown way"}`,
     message: [text(run.display_title), origin.join(", ")].filter(Boolean).join("\n") || undefined,
     occurred_at: time(text(run.updated_at) ?? ""),
     link: link(run.html_url),
