@@ -1,14 +1,17 @@
 //! Every kind of destination that speaks HTTP: what it is sent, what its answers mean, what it does
 //! on a bad line, and that its credential shows nowhere. Mail has tests of its own.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use hyper::Method;
 use itoc360_double::Reply;
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::harness::{
-    Gateway, Itoc360, Line, Place, Process, Program, Sent, Setup, Sink, State, needs, plugin, until,
+    Gateway, Installed, Itoc360, Line, Place, Process, Program, Sent, Setup, Sink, State, needs,
+    plugin, until,
 };
 
 const CANARY: &str = "canary-of-a-destination-7c1e";
@@ -354,46 +357,119 @@ async fn public_egress_reaches_no_private_address() {
     );
 }
 
+/// A real Alertmanager that tells nobody.
+struct Alertmanager {
+    _process: Process,
+    _folder: TempDir,
+    address: SocketAddr,
+}
+
+impl Alertmanager {
+    async fn start(program: &Installed) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let config = "route: { receiver: none }\nreceivers: [{ name: none }]\n";
+        std::fs::write(folder.path().join("alertmanager.yml"), config).unwrap();
+        let mut command = program.command();
+        command.current_dir(folder.path()).args([
+            "--config.file=alertmanager.yml",
+            "--storage.path=data",
+            "--web.listen-address=127.0.0.1:0",
+            "--cluster.listen-address=",
+            "--log.format=json",
+        ]);
+        let mut process = Process::start(command);
+        let listening = |line: &Value| {
+            let listens = line["msg"] == "Listening on";
+            listens.then(|| line["address"].as_str()?.parse().ok())?
+        };
+        let address = process.log("Listening on", listening).await;
+        Self {
+            _process: process,
+            _folder: folder,
+            address,
+        }
+    }
+
+    fn table(&self) -> String {
+        format!("kind = \"alertmanager\"\nurl = \"http://{}\"", self.address)
+    }
+
+    /// Waits until so many alerts are open.
+    async fn open(&self, gateway: &Gateway, count: usize) -> Vec<Value> {
+        until(&format!("{count} are open"), async || {
+            let answer = gateway.elsewhere(self.address, "/api/v2/alerts").await;
+            let alerts = answer.json().as_array().cloned().unwrap_or_default();
+            (alerts.len() == count).then_some(alerts)
+        })
+        .await
+    }
+}
+
 #[tokio::test]
 async fn real_alertmanager_takes_an_alert_and_its_resolve() {
     let Some(program) = needs(Program::Alertmanager) else {
         return;
     };
-    let folder = tempfile::tempdir().unwrap();
-    let config = "route: { receiver: none }\nreceivers: [{ name: none }]\n";
-    std::fs::write(folder.path().join("alertmanager.yml"), config).unwrap();
-    let mut command = program.command();
-    command.current_dir(folder.path()).args([
-        "--config.file=alertmanager.yml",
-        "--storage.path=data",
-        "--web.listen-address=127.0.0.1:0",
-        "--cluster.listen-address=",
-        "--log.format=json",
-    ]);
-    let mut process = Process::start(command);
-    let listening = |line: &Value| {
-        let listens = line["msg"] == "Listening on";
-        listens.then(|| line["address"].as_str().map(str::to_owned))?
-    };
-    let address = process.log("Listening on", listening).await;
-    let table = format!("kind = \"alertmanager\"\nurl = \"http://{address}\"");
-    let (place, gateway) = start(&table).await;
-    let id = accept(&gateway, "opens", "a key", "trigger").await;
+    let alertmanager = Alertmanager::start(&program).await;
+    let (place, gateway) = start(&alertmanager.table()).await;
+    let id = accept(&gateway, "opens", "a \"key\"\\", "trigger").await;
     place.event_in_state(&id, "delivered").await;
-    let address = address.parse().unwrap();
-    let alerts = async || {
-        let answer = gateway.elsewhere(address, "/api/v2/alerts").await;
-        answer.json().as_array().cloned().unwrap_or_default()
-    };
-    let open = until("one is open", async || alerts().await.pop()).await;
+    let open = alertmanager.open(&gateway, 1).await.remove(0);
     assert_eq!(open["labels"]["source"], "parrot", "{open}");
-    assert_eq!(open["labels"]["key"], "a key", "{open}");
-    let id = accept(&gateway, "closes", "a key", "resolve").await;
+    assert_eq!(open["labels"]["key"], "a \"key\"\\", "{open}");
+    let id = accept(&gateway, "closes", "a \"key\"\\", "resolve").await;
     place.event_in_state(&id, "delivered").await;
-    until("it is resolved", async || {
-        alerts().await.is_empty().then_some(())
-    })
-    .await;
+    alertmanager.open(&gateway, 0).await;
+}
+
+#[tokio::test]
+async fn resolve_ends_what_is_open_under_other_labels() {
+    let Some(program) = needs(Program::Alertmanager) else {
+        return;
+    };
+    let alertmanager = Alertmanager::start(&program).await;
+    let sink = Sink::start().await;
+    sink.answers_with(400, "no");
+    let main = format!(
+        "kind = \"webhook\"\nurl = \"{}\"\nfallback = \"backup\"",
+        sink.url("/")
+    );
+    let (place, gateway) = Setup::empty()
+        .destination_of("main", &main)
+        .plugin("parrot", &plugin::parrot(), "")
+        .destination_of("backup", &alertmanager.table())
+        .start()
+        .await;
+    let one = |event_id: &str, more: Value| {
+        let mut alert = plugin::alert(event_id);
+        alert["key"] = "disk".into();
+        for (name, value) in more.as_object().unwrap() {
+            alert[name] = value.clone();
+        }
+        plugin::alerts("parrot", &[alert])
+    };
+    let other = one("other", json!({ "key": "another" }));
+    for (number, post) in [
+        one("1", json!({ "priority": "low" })),
+        one(
+            "2",
+            json!({ "priority": "critical", "labels": { "used": "99" } }),
+        ),
+        other,
+    ]
+    .iter()
+    .enumerate()
+    {
+        gateway.accept(post).await;
+        alertmanager.open(&gateway, number + 1).await;
+    }
+    // The sender's clock is an hour ahead.
+    let ahead = (jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1)).to_string();
+    let resolve = json!({ "status": "resolve", "labels": { "used": "7" }, "occurred_at": ahead });
+    gateway.accept(&one("3", resolve)).await;
+    let left = alertmanager.open(&gateway, 1).await;
+    assert_eq!(left[0]["labels"]["key"], "another", "{left:?}");
+    place.is_whole().await;
 }
 
 #[tokio::test]

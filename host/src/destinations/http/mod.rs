@@ -22,7 +22,8 @@ use std::time::Duration;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
-use hyper::{Method, Request, Response};
+use hyper::http::response;
+use hyper::{Method, Request};
 use tokio::time::{Instant, timeout_at};
 
 pub(crate) use self::answer::{ANSWER_MAX_BYTES, Answer, Judged};
@@ -39,6 +40,9 @@ use super::kind::{
 use crate::alert::{Alert, Outcome};
 use crate::mask::Mask;
 use crate::spans;
+
+/// The most that is read of the answer to a question: it may list alerts with all their texts.
+const ANSWER_TO_A_QUESTION: usize = 1024 * 1024;
 
 /// A kind of destination that speaks HTTP.
 pub(crate) trait HttpKind: Send + Sync + 'static {
@@ -65,6 +69,17 @@ pub(crate) trait HttpKind: Send + Sync + 'static {
         false
     }
 
+    /// Returns a question to be asked before `alert` is sent. Its body may depend on the answer.
+    fn question(&self, _alert: &Alert) -> Option<Request<Full<Bytes>>> {
+        None
+    }
+
+    /// Renders the body of `alert` by the answer to its question. `None` keeps that of
+    /// [`Self::body`].
+    fn body_by(&self, _alert: &Alert, _answer: &[u8]) -> Option<Bytes> {
+        None
+    }
+
     /// Judges an answer.
     fn judge(&self, answer: &Answer<'_>) -> Outcome;
 
@@ -77,6 +92,25 @@ pub(crate) trait HttpKind: Send + Sync + 'static {
     /// Judges the answer to the harmless request: accepted where the credential is right.
     fn judge_harmless(&self, answer: &Answer<'_>) -> Outcome {
         self.judge(answer)
+    }
+}
+
+/// An answer that has been read, as far as it came.
+struct Answered {
+    head: response::Parts,
+    body: Vec<u8>,
+    /// True if that is all of it.
+    whole: bool,
+}
+
+impl Answered {
+    fn as_answer<'a>(&'a self, mask: &'a Mask) -> Answer<'a> {
+        Answer {
+            status: self.head.status,
+            headers: &self.head.headers,
+            body: &self.body,
+            mask,
+        }
     }
 }
 
@@ -104,50 +138,81 @@ impl<K: HttpKind> OverHttp<K> {
         &self.kind.endpoint().mask
     }
 
-    async fn send_once(&self, mut request: Request<Full<Bytes>>) -> Sent {
+    /// Sends an alert, after the question of its kind.
+    async fn send_alert(&self, alert: &Alert) -> Sent {
+        let mut body = match self.kind.body(alert) {
+            Ok(body) => body,
+            Err(why) => return Sent::unsent(self.mask().hide(&why).into_owned()),
+        };
+        let started = Instant::now();
+        if let Some(question) = self.kind.question(alert) {
+            match self.exchange(question, ANSWER_TO_A_QUESTION, started).await {
+                Ok(answer) => {
+                    let judged = answer.as_answer(self.mask()).judged();
+                    if judged == Judged::Retry {
+                        return self.answered(&answer, started);
+                    }
+                    // A refused question refuses no alert.
+                    let by = (judged == Judged::Accepted)
+                        .then(|| self.kind.body_by(alert, &answer.body));
+                    body = by.flatten().unwrap_or(body);
+                }
+                Err(why) => return Sent::unanswered(why, started.elapsed()),
+            }
+        }
+        self.send_once(self.kind.render(alert, body), started).await
+    }
+
+    async fn send_once(&self, request: Request<Full<Bytes>>, started: Instant) -> Sent {
+        match self.exchange(request, ANSWER_MAX_BYTES, started).await {
+            Ok(answer) => self.answered(&answer, started),
+            Err(why) => Sent::unanswered(why, started.elapsed()),
+        }
+    }
+
+    /// Sends a request, and reads up to `most` bytes of its answer. The status line decides: a body
+    /// that breaks off or stalls takes nothing back. Were it to, the same alert would be sent for
+    /// ever wherever something on the way always cuts the answers.
+    async fn exchange(
+        &self,
+        mut request: Request<Full<Bytes>>,
+        most: usize,
+        started: Instant,
+    ) -> Result<Answered, String> {
         let traced = spans::traceparent().and_then(|value| HeaderValue::try_from(value).ok());
         if let Some(value) = traced {
             request.headers_mut().insert(spans::TRACEPARENT, value);
         }
-        let started = Instant::now();
         let deadline = started + self.timeout;
-        let why = match timeout_at(deadline, self.pool.request(request)).await {
-            Ok(Ok(response)) => return self.answered(response, started, deadline).await,
-            Ok(Err(error)) => self
-                .mask()
-                .hide(&describe(&error, &self.host()))
-                .into_owned(),
-            Err(_) => format!("no answer from {} within {:?}", self.host(), self.timeout),
-        };
-        Sent::unanswered(why, started.elapsed())
+        match timeout_at(deadline, self.pool.request(request)).await {
+            Ok(Ok(response)) => {
+                let (head, incoming) = response.into_parts();
+                let mut body = Vec::new();
+                let reading = timeout_at(deadline, read(incoming, &mut body, most));
+                let whole = reading.await.unwrap_or(false);
+                Ok(Answered { head, body, whole })
+            }
+            Ok(Err(error)) => {
+                let why = describe(&error, &self.host());
+                Err(self.mask().hide(&why).into_owned())
+            }
+            Err(_) => Err(format!(
+                "no answer from {} within {:?}",
+                self.host(),
+                self.timeout
+            )),
+        }
     }
 
-    /// Reads and judges an answer. The status line decides: a body that breaks off or stalls takes
-    /// nothing back. Were it to, the same alert would be sent for ever wherever something on the
-    /// way always cuts the answers.
-    async fn answered(
-        &self,
-        response: Response<Incoming>,
-        started: Instant,
-        deadline: Instant,
-    ) -> Sent {
-        let (head, body) = response.into_parts();
-        let mut bytes = Vec::new();
-        let whole = timeout_at(deadline, read(body, &mut bytes))
-            .await
-            .unwrap_or(false);
+    /// Judges an answer.
+    fn answered(&self, answered: &Answered, started: Instant) -> Sent {
         let mask = self.mask();
-        let answer = Answer {
-            status: head.status,
-            headers: &head.headers,
-            body: &bytes,
-            mask,
-        };
-        let outcome = self.kind.judge(&answer);
+        let outcome = self.kind.judge(&answered.as_answer(mask));
+        let Answered { head, body, whole } = answered;
         let answer_excerpt = match &outcome {
             Outcome::Accepted(receipt) if !receipt.id.is_empty() => String::new(),
-            _ if bytes.is_empty() && !whole => "(the answer broke off)".to_owned(),
-            _ => mask.excerpt(&bytes, EXCERPT_MAX_CHARS),
+            _ if body.is_empty() && !whole => "(the answer broke off)".to_owned(),
+            _ => mask.excerpt(body, EXCERPT_MAX_CHARS),
         };
         let lacks_receipt = K::GIVES_RECEIPTS
             && outcome
@@ -167,7 +232,6 @@ impl<K: HttpKind> OverHttp<K> {
     /// nothing.
     async fn probe_once(&self) -> Probe {
         let started = Instant::now();
-        let deadline = started + self.timeout;
         let harmless = self.kind.harmless();
         let proves = harmless.is_some();
         let request = harmless.unwrap_or_else(|| {
@@ -175,28 +239,13 @@ impl<K: HttpKind> OverHttp<K> {
             *request.method_mut() = Method::OPTIONS;
             request
         });
-        let (date, shown) = match timeout_at(deadline, self.pool.request(request)).await {
-            Ok(Ok(response)) => {
-                let (head, body) = response.into_parts();
-                let mut bytes = Vec::new();
-                // The status line decides.
-                let _ = timeout_at(deadline, read(body, &mut bytes)).await;
-                let answer = Answer {
-                    status: head.status,
-                    headers: &head.headers,
-                    body: &bytes,
-                    mask: self.mask(),
-                };
+        let answered = self.exchange(request, ANSWER_MAX_BYTES, started).await;
+        let (date, shown) = match answered {
+            Ok(answered) => {
+                let answer = answered.as_answer(self.mask());
                 (answer.date(), self.shown(proves, &answer))
             }
-            Ok(Err(error)) => {
-                let why = describe(&error, &self.host());
-                (None, Err(self.mask().hide(&why).into_owned()))
-            }
-            Err(_) => {
-                let why = format!("no answer from {} within {:?}", self.host(), self.timeout);
-                (None, Err(why))
-            }
+            Err(why) => (None, Err(why)),
         };
         Probe {
             shown,
@@ -236,12 +285,7 @@ impl<K: HttpKind> Kind for OverHttp<K> {
     }
 
     fn send<'a>(&'a self, alert: &'a Alert) -> Sending<'a> {
-        Box::pin(async move {
-            match self.kind.body(alert) {
-                Ok(body) => self.send_once(self.kind.render(alert, body)).await,
-                Err(why) => Sent::unsent(self.mask().hide(&why).into_owned()),
-            }
-        })
+        Box::pin(self.send_alert(alert))
     }
 
     fn takes_original(&self) -> bool {
@@ -261,7 +305,7 @@ impl<K: HttpKind> Kind for OverHttp<K> {
                 headers.insert(name, value);
             }
         }
-        Box::pin(self.send_once(request))
+        Box::pin(self.send_once(request, Instant::now()))
     }
 
     fn probe(&self) -> Probing<'_> {
@@ -278,15 +322,15 @@ impl<K: HttpKind> fmt::Debug for OverHttp<K> {
     }
 }
 
-/// Reads `body` into `bytes`, and returns whether that is all of it. Past the limit it is dropped
+/// Reads `body` into `bytes`, and returns whether that is all of it. Past `most` bytes it is dropped
 /// with its connection.
-async fn read(mut body: Incoming, bytes: &mut Vec<u8>) -> bool {
+async fn read(mut body: Incoming, bytes: &mut Vec<u8>, most: usize) -> bool {
     while let Some(frame) = body.frame().await {
         let Ok(frame) = frame else { return false };
         let Some(data) = frame.data_ref() else {
             continue;
         };
-        let room = ANSWER_MAX_BYTES - bytes.len();
+        let room = most - bytes.len();
         bytes.extend_from_slice(&data[..data.len().min(room)]);
         if data.len() > room {
             return false;
