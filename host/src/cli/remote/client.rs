@@ -244,8 +244,6 @@ fn advice(why: &str, base: &str) -> &'static str {
         "; name the authority that signed its certificate with --ca FILE"
     } else if why.contains("CertificateRequired") || why.contains("certificate required") {
         "; it asks for a client certificate: see --client-cert and --client-key"
-    } else if why.contains("corrupt message") || why.contains("InvalidContentType") {
-        "; it does not speak TLS: try http:// in --remote"
     } else if why.contains("onnection refused") {
         "; is the gateway running, and does `admin` in [gateway] of its configuration listen at this address? Its default \
          is 127.0.0.1:9090, which other machines do not reach"

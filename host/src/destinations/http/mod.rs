@@ -30,9 +30,9 @@ pub(crate) use self::answer::{ANSWER_MAX_BYTES, Answer, Judged};
 #[cfg(test)]
 pub(crate) use self::connect::client;
 pub(crate) use self::connect::{Pool, pool};
-pub(crate) use self::describe::{describe, describe_for};
+pub(crate) use self::describe::{NO_TLS, about_certificate, describe, describe_for};
 pub(crate) use self::endpoint::{AGENT, Endpoint};
-pub(crate) use self::network::{is_private_literal, is_proxied, is_public};
+pub(crate) use self::network::{FORBIDDEN, is_private_literal, is_proxied, is_public};
 pub(crate) use self::tls::ClientTls;
 use super::kind::{
     EXCERPT_MAX_CHARS, Kind, NotUsable, Original, Probe, Probing, Sending, Sent, Shown,

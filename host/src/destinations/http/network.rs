@@ -19,6 +19,10 @@ use tower_service::Service;
 use crate::config::Network;
 use crate::destinations::kind::NotUsable;
 
+/// The reason why a name with private addresses is not reached.
+pub(crate) const FORBIDDEN: &str =
+    "the name stands for addresses that `egress = \"public\"` forbids";
+
 /// A resolver that, where only public addresses may be reached, leaves out all others.
 #[derive(Debug, Clone)]
 pub(super) struct Resolver {
@@ -52,8 +56,7 @@ impl Service<Name> for Resolver {
             if public_only {
                 addresses.retain(|address| is_public(address.ip()));
                 if addresses.is_empty() {
-                    let why = "the name stands for addresses that `egress = \"public\"` forbids";
-                    return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
+                    return Err(io::Error::new(io::ErrorKind::PermissionDenied, FORBIDDEN));
                 }
             }
             Ok(addresses.into_iter())

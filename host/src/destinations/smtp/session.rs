@@ -18,7 +18,7 @@ use tokio::io::{
 };
 use tokio::net::TcpStream;
 
-use super::super::http::{ClientTls, is_public};
+use super::super::http::{ClientTls, FORBIDDEN, NO_TLS, about_certificate, is_public};
 use crate::alert::Outcome;
 use crate::config::{self, Secret, SmtpTls};
 
@@ -219,8 +219,7 @@ async fn connect(host: &str, port: u16, public_only: bool) -> io::Result<TcpStre
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name stands for no address");
     for address in tokio::net::lookup_host((host, port)).await? {
         if public_only && !is_public(address.ip()) {
-            let why = "the name stands for addresses that `egress = \"public\"` forbids";
-            last = io::Error::new(io::ErrorKind::PermissionDenied, why);
+            last = io::Error::new(io::ErrorKind::PermissionDenied, FORBIDDEN);
             continue;
         }
         match TcpStream::connect(address).await {
@@ -249,12 +248,12 @@ async fn encrypt(tls: &ClientTls, tcp: TcpStream, place: &str) -> Result<Box<dyn
         Ok(stream) => Ok(Box::new(stream)),
         Err(error) => {
             let mut why = format!("no TLS with {place}: {error}");
-            if why.contains("invalid peer certificate") {
-                why.push_str("; check the url, this machine's clock, and the certificate authorities that it trusts, or ca");
-            } else if why.contains("corrupt message") {
+            if why.contains(NO_TLS) {
                 why.push_str(
                     "; the port speaks no TLS from the first byte: write smtp:// for STARTTLS",
                 );
+            } else {
+                why.push_str(about_certificate(&why));
             }
             Err(Trouble::retry(why))
         }
