@@ -186,7 +186,7 @@ fn decision(reply: Reply, event: Result<Event<'_>, (u16, &'static str)>, body: &
         Reply::Garbage => Decision::Answer(
             StatusCode::OK,
             HeaderMap::new(),
-            Bytes::from_static(b"<html>OK</html>"),
+            Bytes::from_static(b"OK, no receipt"),
         ),
         Reply::Status {
             code,

@@ -27,7 +27,7 @@ pub enum Reply {
     Close,
     /// The event is taken as ITOC360 would, but the connection is dropped before the answer.
     Lost,
-    /// The event is taken as ITOC360 would, but the answer is 200 with a page of HTML.
+    /// The event is taken as ITOC360 would, but the answer is 200 with words.
     Garbage,
 }
 

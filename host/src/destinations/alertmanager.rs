@@ -8,7 +8,7 @@
 //!
 //! | answer | outcome |
 //! |---|---|
-//! | 200 | accepted |
+//! | 200, any other 2xx but for a web page | accepted |
 //! | 401, 402, 403, 404, redirects | blocked |
 //! | 400, and any other 4xx | rejected |
 //! | 408, 429, 5xx, no answer | retry |

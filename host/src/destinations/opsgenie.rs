@@ -6,7 +6,7 @@
 //!
 //! | answer | outcome |
 //! |---|---|
-//! | 202 | accepted; its `requestId` is the receipt |
+//! | 202, any other 2xx but for a web page | accepted; its `requestId` is the receipt |
 //! | 401, 402 (subscription), 403, 404, redirects | blocked |
 //! | 422, and any other 4xx | rejected |
 //! | 408, 429, 5xx, no answer | retry |

@@ -3,7 +3,7 @@
 //!
 //! | answer | outcome |
 //! |---|---|
-//! | 202 | accepted; its `dedup_key` is the receipt |
+//! | 202, any other 2xx but for a web page | accepted; its `dedup_key` is the receipt |
 //! | 400 that names the routing key, 401, 402, 403, 404, redirects | blocked |
 //! | any other 400, 413, and any other 4xx | rejected |
 //! | 408, 429, 5xx, no answer | retry |

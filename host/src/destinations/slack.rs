@@ -6,7 +6,7 @@
 //!
 //! | answer | outcome |
 //! |---|---|
-//! | 200 | accepted |
+//! | 200, any other 2xx but for a web page | accepted |
 //! | 400 `invalid_payload`, `no_text`, 413, and any other 4xx | rejected |
 //! | 401, 402, 403 `action_prohibited`, 404 `no_service`, 410 `channel_is_archived`, redirects | blocked |
 //! | 408, 429 with its `Retry-After`, 5xx, no answer | retry |

@@ -5,7 +5,7 @@
 //!
 //! | answer | outcome |
 //! |---|---|
-//! | 200, 202 | accepted |
+//! | 200, 202, any other 2xx but for a web page | accepted |
 //! | 200 with `Microsoft Teams endpoint returned HTTP error 4xx/5xx` in its text, as the retired connectors answer | retry |
 //! | 400, 413 (a card beyond 28 KB), and any other 4xx | rejected |
 //! | 401, 402, 403, 404 (the workflow is gone or turned off), redirects | blocked |

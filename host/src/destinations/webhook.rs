@@ -178,17 +178,19 @@ impl HttpKind for Webhook {
     }
 
     fn judge(&self, answer: &Answer<'_>) -> Outcome {
-        let status = answer.status.as_u16();
-        match (self.config.success.is_empty(), answer.judged()) {
-            (true, Judged::Accepted) => Outcome::Accepted(Receipt::default()),
-            (false, _) if self.config.success.contains(&status) => {
-                Outcome::Accepted(Receipt::default())
-            }
-            (_, Judged::Retry) => answer.retry(SERVICE),
-            (_, Judged::Blocked) => {
+        // The operator's own service may well answer a page.
+        let is_success = answer.status.is_success();
+        let is_accepted = match &*self.config.success {
+            [] => is_success,
+            success => success.contains(&answer.status.as_u16()),
+        };
+        match answer.judged() {
+            _ if is_accepted => Outcome::Accepted(Receipt::default()),
+            Judged::Retry => answer.retry(SERVICE),
+            Judged::Blocked if !is_success => {
                 answer.blocked(SERVICE, "check the url, and the headers that authorise")
             }
-            (_, Judged::Rejected | Judged::Accepted) => answer.rejected(SERVICE),
+            _ => answer.rejected(SERVICE),
         }
     }
 }

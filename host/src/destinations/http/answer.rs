@@ -30,26 +30,37 @@ pub(crate) struct Answer<'a> {
 /// Returns the meaning of a status before a kind adds its own rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Judged {
-    /// 2xx.
+    /// 2xx, but for a web page.
     Accepted,
     /// 408, 429 and 5xx: not now.
     Retry,
     /// 401 to 404, and a redirect or another status that no service answers a POST with: the
-    /// operator has to fix something.
+    /// operator has to fix something. So is a web page with 2xx: it is of a proxy, or of another
+    /// service.
     Blocked,
     /// Any other: this one alert.
     Rejected,
 }
 
 impl Answer<'_> {
-    /// Returns what the status means by itself.
+    /// Returns what the answer means by itself.
     pub(crate) fn judged(&self) -> Judged {
         match self.status.as_u16() {
+            200..=299 if self.is_page() => Judged::Blocked,
             200..=299 => Judged::Accepted,
             408 | 429 | 500.. => Judged::Retry,
             401..=404 | ..=399 => Judged::Blocked,
             _ => Judged::Rejected,
         }
+    }
+
+    /// Returns whether the answer is a web page, or other markup. Services answer JSON, a word or
+    /// nothing. Their `Content-Type` tells nothing: Slack's `ok` is `text/html`.
+    fn is_page(&self) -> bool {
+        let body = self.body.strip_prefix(b"\xef\xbb\xbf");
+        body.unwrap_or(self.body)
+            .trim_ascii_start()
+            .starts_with(b"<")
     }
 
     /// Returns whether these words stand in the answer.
@@ -96,6 +107,13 @@ impl Answer<'_> {
                 why: format!("{said}: redirects{to} are not followed; check the url"),
             };
         }
+        if self.status.is_success() {
+            let page = "this is a web page and no answer of it, so nothing counts as delivered; check the url, and any \
+                        proxy before it";
+            return Outcome::Blocked {
+                why: format!("{}: {page}", self.said(service)),
+            };
+        }
         Outcome::Blocked {
             why: format!("{}: {fix}", self.said(service)),
         }
@@ -138,8 +156,11 @@ impl Answer<'_> {
 fn place(location: &[u8], mask: &Mask) -> String {
     match Uri::try_from(location) {
         Ok(uri) => {
-            let origin = match (uri.scheme_str(), uri.authority()) {
-                (Some(scheme), Some(_)) => format!("{scheme}://{}", uri.host().unwrap_or_default()),
+            let port = uri.port().map(|port| format!(":{port}"));
+            let origin = match (uri.scheme_str(), uri.host()) {
+                (Some(scheme), Some(host)) => {
+                    format!("{scheme}://{host}{}", port.unwrap_or_default())
+                }
                 _ => String::new(),
             };
             format!(
@@ -178,6 +199,45 @@ mod tests {
     use hyper::header::HeaderValue;
 
     use super::*;
+
+    #[test]
+    fn web_page_is_no_delivery_whatever_its_status_says() {
+        let judged = |status: u16, body: &str| {
+            Answer {
+                status: StatusCode::from_u16(status).unwrap(),
+                headers: &HeaderMap::new(),
+                body: body.as_bytes(),
+                mask: &Mask::new([""; 0]),
+            }
+            .judged()
+        };
+        for page in [
+            "<html>Down for maintenance</html>",
+            "\u{feff}\r\n <!DOCTYPE html>",
+            "<?xml version=\"1.0\"?><error/>",
+        ] {
+            for (status, expected) in [
+                (200, Judged::Blocked),
+                (202, Judged::Blocked),
+                (400, Judged::Rejected),
+                (503, Judged::Retry),
+            ] {
+                assert_eq!(judged(status, page), expected, "{status} {page}");
+            }
+        }
+        for words in ["", "ok", "{\"status\":\"success\"}", "a < b"] {
+            assert_eq!(judged(202, words), Judged::Accepted, "{words}");
+        }
+    }
+
+    #[test]
+    fn redirect_is_told_with_its_port_and_without_credentials() {
+        let place = |to: &str| place(to.as_bytes(), &Mask::new([""; 0]));
+        let to = place("http://user:pass@127.0.0.1:21002/other?token=x");
+        assert_eq!(to, " to http://127.0.0.1:21002/other");
+        assert_eq!(place("https://[::1]/a"), " to https://[::1]/a");
+        assert_eq!(place("/login?x"), " to /login");
+    }
 
     #[test]
     fn retry_after_is_read_in_both_forms_and_bounded() {

@@ -127,7 +127,7 @@ async fn accepting_answer_without_a_receipt_settles_the_alert() {
     double.script(|_, _| Reply::Garbage);
     let sent = send(&itoc360).await;
     assert_eq!(sent.outcome, Outcome::Accepted(Receipt::default()));
-    assert_eq!(sent.answer_excerpt, "<html>OK</html>");
+    assert_eq!(sent.answer_excerpt, "OK, no receipt");
 }
 
 #[tokio::test]
