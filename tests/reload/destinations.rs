@@ -136,6 +136,19 @@ async fn added_destination_takes_alerts_and_removed_one_is_told() {
         (!metrics.keys().any(of_it)).then_some(())
     })
     .await;
+    let shown = gateway
+        .admin(Method::GET, "/api/v1/destinations")
+        .await
+        .json();
+    let mut shown = shown["destinations"].as_array().unwrap().iter();
+    let removed = shown.find(|one| one["name"] == "second").unwrap();
+    assert_eq!(
+        (&removed["kind"], &removed["state"], &removed["pending"]),
+        (&"removed".into(), &"held".into(), &1.into()),
+    );
+    let html = [("accept", "text/html")];
+    let now = gateway.admin_with(Method::GET, "/", &html, "").await.body;
+    assert!(now.contains("second is held"), "{now}");
     gateway.accept(&event(3, "twilio")).await;
     first.opens_only(1).await;
     assert_eq!(place.event(&waits).await["alerts"][0]["state"], "pending");

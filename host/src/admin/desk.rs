@@ -81,7 +81,7 @@ pub struct Facts {
 pub struct DestinationFacts {
     /// Its name.
     pub name: String,
-    /// Its kind.
+    /// Its kind; [`REMOVED`] where alerts wait for it and the configuration has none of its name.
     pub kind: &'static str,
     /// Its address, without a credential.
     pub address: String,
@@ -124,7 +124,23 @@ impl Desk {
     }
 }
 
+/// The kind of a destination that was removed.
+pub const REMOVED: &str = "removed";
+
 impl DestinationFacts {
+    /// The facts of a destination that was removed.
+    pub fn removed(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            kind: REMOVED,
+            address: String::new(),
+            concurrency: 0,
+            fallback: None,
+            fallback_after_s: None,
+            operator: false,
+        }
+    }
+
     /// Returns the way of an alert that waits since this time: Unix milliseconds, by the store's
     /// clock.
     pub fn falls_back(&self, since_ms: i64) -> Option<FallsBack> {

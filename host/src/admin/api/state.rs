@@ -178,7 +178,7 @@ pub async fn source(desk: &Desk, name: &str) -> Result<SourceState, Problem> {
     })
 }
 
-/// All destinations, in the order of the configuration.
+/// All destinations, in the order of the configuration; and removed ones for which alerts wait.
 pub async fn destinations(desk: &Desk) -> Result<Vec<Destination>, Problem> {
     let (backlog, dead, receipts) = desk
         .readers
@@ -234,7 +234,33 @@ pub fn destinations_with(
             facts: facts.clone(),
         }
     });
-    destinations.collect()
+    let is_removed = |waiting: &&Backlog| {
+        let mut known = catalogue.destinations.iter();
+        known.all(|facts| facts.name != waiting.destination)
+    };
+    let removed = backlog.iter().filter(is_removed).map(|waiting| Destination {
+        facts: DestinationFacts::removed(&waiting.destination),
+        // Only an operator can fix it.
+        state: Some(DestinationState::Held),
+        since: None,
+        failing_since: None,
+        why: Some(
+            "the configuration has no destination of this name; give one this name again, and what waits goes to it"
+                .to_owned(),
+        ),
+        next_attempt: None,
+        breaker: None,
+        attempt_ms: None,
+        pending: waiting.pending,
+        pending_is_at_least: *is_cut,
+        oldest_pending: Some(waiting.oldest.clone()),
+        next_fallback: None,
+        dead: 0,
+        last_receipt: None,
+        delivered_last_hour: 0,
+        delivered_last_day: 0,
+    });
+    destinations.chain(removed).collect()
 }
 
 /// A page of the audit, newest first.

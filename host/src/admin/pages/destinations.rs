@@ -6,6 +6,7 @@ use super::sources::fact;
 use super::words::{badge, clip, counted, head, number, said, span};
 use super::{Page, form, tested};
 use crate::admin::api::Destination;
+use crate::admin::desk::REMOVED;
 use crate::health::DestinationState;
 use crate::store::Attempted;
 
@@ -145,7 +146,7 @@ fn card(page: &Page<'_>, destination: &Destination, attempts: &[&Attempted]) -> 
             @if let Some(to) = &destination.next_fallback {
                 p { "What has waited longest goes to " (to.destination) " as well at " (page.when.clock(&to.at)) ", " (page.when.until(&to.at)) "." }
             }
-            (tested::button(page, "destinations", &facts.name))
+            @if facts.kind != REMOVED { (tested::button(page, "destinations", &facts.name)) }
             @if !attempts.is_empty() {
                 details {
                     summary { "Last attempts at " (facts.name) }
