@@ -49,8 +49,8 @@ impl Words<'_, '_> {
     /// The title, in one line: what the rule's author wrote, or the rule's name and where it is.
     pub fn title(&self) -> String {
         let own = self
-            .annotations
-            .text("summary")
+            .without_data()
+            .or_else(|| self.annotations.text("summary"))
             .or_else(|| self.annotations.text("title"));
         let title = own.or_else(|| self.rule(1)).or_else(|| self.description());
         let title = title
@@ -85,6 +85,11 @@ impl Words<'_, '_> {
             say("", text, MAX_LINE_CHARS);
         }
         say(
+            "Error: ",
+            &self.annotations.text("Error").unwrap_or_default(),
+            MAX_LINE_CHARS,
+        );
+        say(
             "",
             &self.rule(MAX_PLACES).unwrap_or_default(),
             MAX_LINE_CHARS,
@@ -104,6 +109,26 @@ impl Words<'_, '_> {
             say(name, &url.unwrap_or_default(), MAX_URL_CHARS);
         }
         (!message.is_empty()).then_some(message)
+    }
+
+    /// The title of an alert of Grafana's without data: `No data: CPU high (instance web-1)`. The
+    /// rule's own words claim a condition that nothing has met.
+    fn without_data(&self) -> Option<String> {
+        let name = self.labels.text("alertname").unwrap_or_default();
+        let reason = self.annotations.text("grafana_state_reason");
+        let reason = reason.unwrap_or_default();
+        let named = name.strip_prefix("Datasource").unwrap_or_default();
+        let reasons = reason.split(',').map(str::trim);
+        let what = reasons.chain([named]).find_map(|reason| match reason {
+            "NoData" => Some("No data"),
+            "Error" => Some("Query failed"),
+            _ => None,
+        })?;
+        let rule = self.labels.text("rulename").unwrap_or(name);
+        let mut places = PLACES.iter().filter(|place| **place != "rulename");
+        let place = places.find_map(|name| Some((name, self.labels.text(name)?)));
+        let place = place.map_or_else(String::new, |(name, place)| format!(" ({name} {place})"));
+        Some(format!("{what}: {rule}{place}"))
     }
 
     fn description(&self) -> Option<String> {
