@@ -352,6 +352,14 @@ async fn mute_of_the_configuration_ends_with_a_reload() {
     assert_eq!(place.list(&["--state", "muted"]).await.len(), 1);
     let met = listed().await.stdout;
     assert!(met.contains("\n1  ") && met.contains("not yet"), "{met}");
+    for (id, why) in [
+        ("1", "it stands in the configuration"),
+        ("7", "no such mute"),
+    ] {
+        let ended = place.run_without_secrets(&["mute", "end", id]).await;
+        assert_eq!(ended.code, Some(1), "{ended:?}");
+        assert!(ended.stderr.contains(why), "{ended:?}");
+    }
     reload(&place, &mut gateway, mutes, "").await;
     itoc360.opens_only(2).await;
     assert_eq!(listed().await.stdout, "no mutes\n");

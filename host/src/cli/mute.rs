@@ -335,11 +335,15 @@ fn end(what: &End) -> Outcome {
     owner::become_owner(store.folder())?;
     let entry = entry("unmute", what.id.to_string(), what.why.clone(), wall_ms());
     if !store::end_mute(&store, what.id, &entry)? {
-        return Err(anyhow!(
-            "no mute {} of an operator holds; see: alert-gateway mute list",
-            what.id
-        )
-        .into());
+        let records = History::open(&store)?.mutes(true)?;
+        let why = match records.iter().find(|record| record.id == what.id) {
+            None => "there is no such mute; see: alert-gateway mute list --all",
+            Some(record) if record.name.is_some() => {
+                "it stands in the configuration: end it there, and reload"
+            }
+            Some(_) => "it has ended already",
+        };
+        return Err(anyhow!("mute {} was not ended: {why}", what.id).into());
     }
     Ok(writeln!(std::io::stdout(), "{said}")?)
 }
