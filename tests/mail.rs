@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
+use hyper::Method;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use crate::harness::{
-    Gateway, MailServer, MailWays, Place, Process, Program, Setup, Step, needs, plugin, program,
+    Gateway, Mail, MailServer, MailWays, Place, Process, Program, Setup, Step, needs, plugin,
+    program,
 };
 
 const PASSWORD: &str = "canary of a mail password";
@@ -263,9 +265,54 @@ async fn refused_recipient_does_not_keep_the_mail_from_others() {
     assert_eq!(mails[0].to, ["RCPT TO:<other@example.com>"]);
     let event = place.event_in_state(&id, "delivered").await;
     assert!(
-        event.to_string().contains("1 of 2 recipients refused"),
+        event.to_string().contains(
+            "(1 of 2 recipients refused: refused@example.com: the mail server answered 550 to RCPT TO"
+        ),
         "{event}"
     );
+    let said = gateway.stop().await.stderr;
+    assert!(said.contains("not for all its recipients"), "{said}");
+}
+
+#[tokio::test]
+async fn recipient_put_off_gets_the_mail_later_and_others_get_it_once() {
+    const MAILS: usize = 6;
+    let certificates = Certificates::new();
+    let server = MailServer::start(MailWays::default()).await;
+    server.replies(Step::Later, "450 4.2.0 greylisted");
+    let to = "to = [\"later@example.com\", \"refused@example.com\", \"other@example.com\"]";
+    let (place, gateway) = start(&certificates, &url("smtp", &server), to).await;
+    let mut ids = Vec::new();
+    for number in 0..MAILS {
+        let alert = plugin::alert(&number.to_string());
+        ids.push(gateway.accept(&plugin::alerts("parrot", &[alert])).await);
+    }
+    server.mails(MAILS).await;
+    // Each is tried again meanwhile.
+    server.sessions(3 * MAILS).await;
+    let mails = server.mails(MAILS).await;
+    assert_eq!(mails.len(), MAILS, "the others get no second mail");
+    assert!(
+        mails
+            .iter()
+            .all(|mail| mail.to == ["RCPT TO:<other@example.com>"])
+    );
+    let event = place.event(&ids[0]).await.to_string();
+    assert!(
+        event.contains("2 of 3 recipients are tried again without the others: later@example.com: "),
+        "{event}"
+    );
+    let state = gateway.admin(Method::GET, "/readyz").await.json();
+    assert_eq!(state["destinations"]["mail"]["state"], "healthy", "{state}");
+    server.recovers();
+    for id in &ids {
+        let event = place.event_in_state(id, "delivered").await.to_string();
+        assert!(event.contains("1 of 3 recipients refused"), "{event}");
+    }
+    let mails = server.mails(2 * MAILS).await;
+    assert_eq!(mails.len(), 2 * MAILS);
+    let late = |mail: &Mail| mail.to == ["RCPT TO:<later@example.com>"];
+    assert!(mails[MAILS..].iter().all(late));
 }
 
 #[tokio::test]

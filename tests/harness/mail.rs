@@ -46,6 +46,8 @@ pub enum Step {
     Auth,
     From,
     To,
+    /// A recipient who is named `later`.
+    Later,
     Data,
     Message,
 }
@@ -251,7 +253,13 @@ impl Session<'_> {
                     // Scripted for one recipient where it is named `refused`.
                     if line.contains("refused@") {
                         self.say("550 5.1.1 no such user").await?;
-                    } else if self.reply(Step::To, "250 ok").await? {
+                        continue;
+                    }
+                    let step = match line.contains("later@") {
+                        true => Step::Later,
+                        false => Step::To,
+                    };
+                    if self.reply(step, "250 ok").await? {
                         to.push(line);
                     }
                 }

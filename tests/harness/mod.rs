@@ -30,7 +30,7 @@ pub use itoc360::{Itoc360, TOKEN as ITOC360_TOKEN};
 pub use line::{Line, State};
 pub use load::{Load, Waiting, each_opened_once, events, keep_first, opened_once};
 pub use machine::Machine;
-pub use mail::{MailServer, MailWays, Step};
+pub use mail::{Mail, MailServer, MailWays, Step};
 pub use place::{Place, Setup, caches, program, with_secrets};
 pub use process::{Output, Process};
 pub use programs::{Installed, Program, needs};

@@ -30,7 +30,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::alert::Outcome;
+use crate::alert::{Outcome, Receipt};
 use crate::clock;
 use crate::destinations::{Destination, Sent};
 use crate::health::{Breaker, BreakerState, DestinationHealth, DestinationState, Health};
@@ -305,12 +305,19 @@ impl Delivery {
             .delivery_duration
             .get_or_create(&label)
             .observe(sent.duration.as_secs_f64());
+        // A destination that takes an alert for some recipients works.
+        let in_part = sent
+            .left_out
+            .as_ref()
+            .map(|_| Outcome::Accepted(Receipt::default()));
+        let outcome = in_part.as_ref().unwrap_or(&sent.outcome);
         // What was sent with an earlier configuration says nothing of this one.
         let poison = attempt.generation == self.generation
             && self
                 .breaker
-                .record(Instant::now(), *alert, &sent.outcome, &mut self.rng);
-        let longest = (!poison).then(|| self.breaker.longest_wait(Instant::now()));
+                .record(Instant::now(), *alert, outcome, &mut self.rng);
+        let waits_alone = poison || in_part.is_some();
+        let longest = (!waits_alone).then(|| self.breaker.longest_wait(Instant::now()));
         let now_ms = self.store.clock().now_ms();
         let settlement = Settlement {
             fallback: self

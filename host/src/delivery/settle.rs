@@ -50,6 +50,9 @@ pub fn settlement(
             if sent.lacks_receipt {
                 warn_of_missing_receipt(&sent.answer_excerpt, alert, destination, throttle);
             }
+            if let Some(refused) = &sent.left_out {
+                warn_of_refused_recipients(refused, alert, destination, throttle);
+            }
             answer = receipt.id.is_empty().then_some(sent.answer_excerpt);
             Duration::ZERO
         }
@@ -89,6 +92,18 @@ fn warn_of_missing_receipt(said: &str, alert: i64, destination: &str, throttle: 
     if let Some(suppressed) = throttle.due(destination, "no receipt") {
         let what = "the destination accepted an alert without a receipt: is its url right?";
         tracing::warn!(destination, alert, said, suppressed, "{what}");
+    }
+}
+
+fn warn_of_refused_recipients(
+    refused: &str,
+    alert: i64,
+    destination: &str,
+    throttle: &LogThrottle,
+) {
+    if let Some(suppressed) = throttle.due(destination, "recipients") {
+        let what = "the destination took an alert, but not for all its recipients";
+        tracing::warn!(destination, alert, refused, suppressed, "{what}");
     }
 }
 

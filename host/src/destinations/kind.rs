@@ -92,6 +92,8 @@ pub struct Sent {
     pub answer_excerpt: String,
     /// Set where the service gives receipts, and its accepting answer held none.
     pub lacks_receipt: bool,
+    /// The recipients who were refused, each with the reason, where others have the alert.
+    pub left_out: Option<String>,
 }
 
 impl Sent {
@@ -103,6 +105,7 @@ impl Sent {
             duration: Duration::ZERO,
             answer_excerpt: String::new(),
             lacks_receipt: false,
+            left_out: None,
         }
     }
 
@@ -129,6 +132,7 @@ impl Sent {
             duration,
             answer_excerpt: String::new(),
             lacks_receipt: false,
+            left_out: None,
         }
     }
 }

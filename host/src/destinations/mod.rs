@@ -4,7 +4,8 @@
 //! Each kind is one file or folder behind [`Kind`]. Most kinds speak HTTP: they say what the
 //! request for an alert is and what an answer means, and [`http`] does the rest, the same for all:
 //! connections, time limits, reading a bounded answer, masking of secrets. Nothing in here waits,
-//! repeats or remembers: that is delivery's part, and [`backoff`] its arithmetic. A repeat is
+//! repeats or remembers: that is delivery's part, and [`backoff`] its arithmetic. Mail alone
+//! remembers the recipients of a message, while the server puts others off. A repeat is
 //! harmless by construction, because every kind sends the alert's fingerprint as what its service
 //! deduplicates by.
 

@@ -225,6 +225,7 @@ impl<K: HttpKind> OverHttp<K> {
             duration: started.elapsed(),
             answer_excerpt,
             lacks_receipt,
+            left_out: None,
         }
     }
 

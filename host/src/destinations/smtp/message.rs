@@ -25,6 +25,8 @@ const DETAILS_MAX: usize = 20_000;
 /// A mail, ready to be sent.
 pub(super) struct Rendered {
     pub(super) bytes: Vec<u8>,
+    /// Its `Message-ID`, which repeats of its event share.
+    pub(super) id: String,
     /// The id that all mails of its thread name.
     pub(super) thread: String,
 }
@@ -38,7 +40,7 @@ pub(super) fn render(alert: &Alert, from: &Mailbox, to: &[Mailbox]) -> Rendered 
     let mut message = Message::builder()
         .from(from.clone())
         .subject(subject(alert))
-        .message_id(Some(id))
+        .message_id(Some(id.clone()))
         .in_reply_to(thread.clone())
         .references(thread.clone())
         .date_now();
@@ -57,6 +59,7 @@ pub(super) fn render(alert: &Alert, from: &Mailbox, to: &[Mailbox]) -> Rendered 
     }
     Rendered {
         bytes: message.formatted(),
+        id,
         thread,
     }
 }

@@ -12,9 +12,11 @@
 //! | 530, 534, 535, 538 (log in first) at any step | blocked |
 //! | any other 5xx to RCPT TO (550) for every recipient, to DATA, or to the message (552, 554) | rejected |
 //!
-//! A message that some recipients are refused for goes to the others; the receipt names the count.
+//! A message that some [`recipients`] are refused for goes to the others. With 5xx the receipt names
+//! the refused ones. With 4xx the outcome is a retry, which leaves out those that have it.
 
 mod message;
+mod recipients;
 mod session;
 
 use std::fmt;
@@ -23,6 +25,7 @@ use std::time::Duration;
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use self::recipients::Recipients;
 use self::session::{Session, Trouble};
 use super::http::{ClientTls, is_private_literal};
 use super::kind::{EXCERPT_MAX_CHARS, Kind, NotUsable, Probe, Probing, Sending, Sent, Shown};
@@ -42,6 +45,17 @@ pub(crate) struct Smtp {
     tls: Option<ClientTls>,
     mask: Mask,
     timeout: Duration,
+    recipients: Recipients,
+}
+
+/// The result of a session in which the server took the message for some recipients at least, now or
+/// before.
+struct Taken {
+    session: Session,
+    outcome: Outcome,
+    status: u16,
+    /// The recipients without the mail, each with the server's words.
+    left_out: Option<String>,
 }
 
 impl Smtp {
@@ -67,6 +81,7 @@ impl Smtp {
             tls,
             mask: Mask::new(password),
             timeout,
+            recipients: Recipients::default(),
         })
     }
 
@@ -82,15 +97,16 @@ impl Smtp {
         };
         let duration = started.elapsed();
         match result {
-            Ok((session, receipt)) => {
+            Ok(taken) => {
                 // The outcome stands, whatever becomes of this.
-                let _ = timeout(GOODBYE, session.quit()).await;
+                let _ = timeout(GOODBYE, taken.session.quit()).await;
                 Sent {
-                    outcome: Outcome::Accepted(receipt),
-                    status: Some(250),
+                    outcome: taken.outcome,
+                    status: Some(taken.status),
                     duration,
                     answer_excerpt: String::new(),
                     lacks_receipt: false,
+                    left_out: taken.left_out,
                 }
             }
             Err(trouble) => {
@@ -110,13 +126,14 @@ impl Smtp {
                     duration,
                     answer_excerpt: hide(&trouble.said),
                     lacks_receipt: false,
+                    left_out: None,
                 }
             }
         }
     }
 
-    /// Sends one message, and returns the session and the receipt.
-    async fn talk(&self, alert: &Alert) -> Result<(Session, Receipt), Trouble> {
+    /// Sends one message to those who do not have it yet.
+    async fn talk(&self, alert: &Alert) -> Result<Taken, Trouble> {
         let mail = message::render(alert, &self.config.from, &self.config.to);
         let mut session = Session::open(&self.config, self.public_only, self.tls.as_ref()).await?;
         session.log_in(self.config.login.as_ref()).await?;
@@ -125,38 +142,66 @@ impl Smtp {
             .command("MAIL FROM", Mail::new(Some(sender), vec![]))
             .await;
         from.map_err(|trouble| trouble.blocks("the server refuses the sender; check from"))?;
+        let left = self.recipients.left(&mail.id, &self.config.to);
+        let mut taken = Vec::new();
         let mut refused = Vec::new();
-        for to in &self.config.to {
+        for to in &left {
             let recipient = Rcpt::new(to.email.clone(), vec![]);
             match session.command("RCPT TO", recipient).await {
-                Ok(_) => {}
+                Ok(_) => taken.push(to.email.clone()),
                 Err(trouble) if trouble.status.is_some_and(|status| status != 421) => {
-                    refused.push(trouble);
+                    refused.push((&to.email, trouble));
                 }
                 Err(trouble) => return Err(trouble),
             }
         }
-        let count = refused.len();
-        if count == self.config.to.len() {
-            // One that asks for patience may take it later.
-            let patient = refused.iter().position(Trouble::is_retry).unwrap_or(0);
-            return Err(refused.swap_remove(patient));
+        // One that asks for patience may take it later.
+        let patient = refused.iter().position(|(_, trouble)| trouble.is_retry());
+        if refused.len() == self.config.to.len() {
+            return Err(refused.swap_remove(patient.unwrap_or(0)).1);
         }
-        session.command("DATA", Data).await?;
-        let said = session.message(&mail.bytes).await?;
-        let mut said = self.mask.excerpt(said.as_bytes(), RECEIPT_MAX_CHARS);
-        if count > 0 {
-            said = format!(
-                "{said} ({count} of {} recipients refused)",
-                self.config.to.len()
-            );
+        let mut said = String::new();
+        if !taken.is_empty() {
+            session.command("DATA", Data).await?;
+            said = session.message(&mail.bytes).await?;
+            said = self.mask.excerpt(said.as_bytes(), RECEIPT_MAX_CHARS);
+        }
+        let left_out = refused.iter().map(|(to, trouble)| {
+            let why = trouble.outcome.why().unwrap_or_default();
+            format!("{to}: {why}")
+        });
+        let left_out = left_out.collect::<Vec<_>>().join("; ");
+        let left_out = self.mask.excerpt(left_out.as_bytes(), EXCERPT_MAX_CHARS);
+        let of = format!("{} of {}", refused.len(), self.config.to.len());
+        if let Some(patient) = patient
+            && self.recipients.taken(&mail.id, taken)
+        {
+            let why = format!("{of} recipients are tried again without the others: {left_out}");
+            return Ok(Taken {
+                session,
+                outcome: Outcome::Retry {
+                    why,
+                    retry_after: None,
+                },
+                status: refused[patient].1.status.unwrap_or_default(),
+                left_out: Some(left_out),
+            });
+        }
+        self.recipients.forget(&mail.id);
+        if !refused.is_empty() {
+            said = format!("{said} ({of} recipients refused: {left_out})");
         }
         let receipt = Receipt {
-            id: said,
+            id: said.trim_start().to_owned(),
             fingerprint: mail.thread,
             kind: String::new(),
         };
-        Ok((session, receipt))
+        Ok(Taken {
+            session,
+            outcome: Outcome::Accepted(receipt),
+            status: 250,
+            left_out: (!refused.is_empty()).then_some(left_out),
+        })
     }
 
     /// Connects and logs in, and sends nothing.
