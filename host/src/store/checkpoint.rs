@@ -9,7 +9,7 @@
 //! A copy that fails is no error of a commit: the log still has all of it, and the next checkpoint
 //! copies it once more.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::thread::{self, JoinHandle};
@@ -31,9 +31,12 @@ const PASSES: usize = 4;
 /// of the thread.
 const TOO_MANY: i32 = 2 * PAGES;
 
-/// The checkpoints of a file, by the writer's side. Their thread ends when this is dropped.
+/// The checkpoints of a file, by the writer's side. Their thread begins with the first of them, and
+/// ends when this is dropped.
 #[derive(Debug)]
 pub struct Checkpointer {
+    path: PathBuf,
+    sync: bool,
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
     due: Due,
@@ -80,27 +83,30 @@ impl Checkpointer {
     /// Takes the checkpoints of the file at `path` over from its writing connection.
     ///
     /// # Errors
-    /// The disk's error, or that of a thread that could not be started.
-    pub fn start(writer: &mut Connection, path: &Path, sync: bool) -> Result<Self, StoreError> {
-        let connection = schema::open_beside(path, sync)?;
+    /// An error of SQLite.
+    pub fn new(writer: &mut Connection, path: &Path, sync: bool) -> Result<Self, StoreError> {
         let shared = Arc::<Shared>::default();
-        let of_thread = Arc::clone(&shared);
-        let thread = thread::Builder::new()
-            .name("checkpointer".into())
-            .spawn(move || run(&connection, &of_thread))
-            .map_err(|error| {
-                StoreError::Disk(format!("cannot start the checkpointer's thread: {error}"))
-            })?;
         let of_hook = Arc::clone(&shared);
         writer.wal_hook(Some(move |_: &mut Wal, pages| {
             of_hook.pages.store(pages, Ordering::Release);
             Ok(())
         }))?;
         Ok(Self {
+            path: path.to_owned(),
+            sync,
             shared,
-            thread: Some(thread),
+            thread: None,
             due: Due::default(),
         })
+    }
+
+    fn start(&self) -> Result<JoinHandle<()>, StoreError> {
+        let connection = schema::open_beside(&self.path, self.sync)?;
+        let shared = Arc::clone(&self.shared);
+        thread::Builder::new()
+            .name("checkpointer".into())
+            .spawn(move || run(&connection, &shared))
+            .map_err(|error| StoreError::Disk(format!("there is no thread for it: {error}")))
     }
 
     /// Goes on after a commit of the writer, by its connection.
@@ -110,9 +116,19 @@ impl Checkpointer {
         match self.due.step(turn, pages) {
             Step::Nothing => {}
             Step::Wake => {
-                *self.shared.turn.lock() = Turn::Thread;
-                if let Some(thread) = &self.thread {
-                    thread.thread().unpark();
+                if self.thread.is_none() {
+                    // The commit before this found the file in its place.
+                    match self.start() {
+                        Ok(thread) => self.thread = Some(thread),
+                        Err(error) => tracing::debug!(%error, "a checkpoint is the writer's"),
+                    }
+                }
+                match &self.thread {
+                    Some(thread) => {
+                        *self.shared.turn.lock() = Turn::Thread;
+                        thread.thread().unpark();
+                    }
+                    None => drop(copy(writer)),
                 }
             }
             Step::Copy => {
@@ -206,7 +222,7 @@ mod tests {
         let path = folder.path().join("gateway.db");
         let mut writer = schema::open(&path, false, false).unwrap();
         writer.execute_batch("CREATE TABLE t (x BLOB)").unwrap();
-        let checkpointer = Checkpointer::start(&mut writer, &path, false).unwrap();
+        let checkpointer = Checkpointer::new(&mut writer, &path, false).unwrap();
         (writer, checkpointer, folder)
     }
 
@@ -277,15 +293,27 @@ mod tests {
     #[test]
     fn log_begins_anew_without_the_thread() {
         let (writer, mut checkpointer, _folder) = opened();
+        commit_until_anew(&writer, &mut checkpointer);
         checkpointer.shared.ends.store(true, Ordering::Release);
-        let thread = checkpointer.thread.take().unwrap();
+        let thread = checkpointer.thread.as_ref().unwrap();
         thread.thread().unpark();
-        thread.join().unwrap();
+        while !thread.is_finished() {
+            thread::yield_now();
+        }
         let pages = commit_until_anew(&writer, &mut checkpointer);
         assert!(
             (PAGES + TOO_MANY..PAGES + 2 * TOO_MANY).contains(&pages),
             "{pages}"
         );
+    }
+
+    #[test]
+    fn log_begins_anew_where_no_thread_can_begin() {
+        let (writer, mut checkpointer, folder) = opened();
+        checkpointer.path = folder.path().join("elsewhere/gateway.db");
+        let pages = commit_until_anew(&writer, &mut checkpointer);
+        assert!((PAGES..PAGES + 100).contains(&pages), "{pages}");
+        assert!(checkpointer.thread.is_none());
     }
 
     #[test]

@@ -93,7 +93,7 @@ impl Opened {
         let lock = files::acquire(folder)?;
         let path = super::file(folder);
         let mut connection = schema::open(&path, options.sync, options.copy_for.is_some())?;
-        let checkpointer = Checkpointer::start(&mut connection, &path, options.sync)?;
+        let checkpointer = Checkpointer::new(&mut connection, &path, options.sync)?;
         older::sweep(&path, options.copy_for.unwrap_or(crate::config::AGE));
         Ok(Self {
             connection: Connection::Embedded(connection),
