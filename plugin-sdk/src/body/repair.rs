@@ -64,7 +64,7 @@ impl Repair {
     /// Returns the fault in words.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::NotANumber => "NaN or Infinity became a string",
+            Self::NotANumber => "a number that JSON does not have, as NaN or 007, became a string",
             Self::Word => "True, False or None became true, false or null",
             Self::Quotes => "single quotes, or none around a name, became double quotes",
             Self::MissingValue => "a missing value became null",
