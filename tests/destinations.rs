@@ -323,6 +323,31 @@ async fn webhook_sends_its_template_headers_method_and_signature() {
 }
 
 #[tokio::test]
+async fn mistake_in_a_template_is_told_before_an_alert_comes() {
+    let table = "kind = \"webhook\"\nurl = \"http://localhost/\"\nbody = '{ \"a\": {{ titel }} }'";
+    let (place, gateway) = start(table).await;
+    let found = "[destinations.way]: its body names \"titel\", and no alert has that";
+    let checked = place.run_without_secrets(&["check"]).await;
+    assert!(checked.stderr.contains(found), "{}", checked.stderr);
+    assert_eq!(checked.code, Some(0), "{}", checked.stderr);
+    let body = json!({ "alerts": [plugin::alert("1")] });
+    let head = "POST https://gw.example.com/in/parrot HTTP/1.1\nHost: gw.example.com";
+    place.write("request.http", format!("{head}\n\n{body}"));
+    let tried = ["try", "--source", "parrot", "request.http"];
+    let tried = place.run_without_secrets(&tried).await;
+    assert!(tried.stderr.contains(found), "{}", tried.stderr);
+    let text = std::fs::read_to_string(place.config()).unwrap();
+    place.write("gateway.toml", text.replace("titel", "title | uper"));
+    for command in ["check", "reload"] {
+        let refused = place.run_without_secrets(&[command]).await;
+        assert_ne!(refused.code, Some(0), "{command}");
+        assert!(refused.stderr.contains("uper"), "{}", refused.stderr);
+    }
+    let said = gateway.stop().await.stderr;
+    assert!(said.contains("and no alert has that"), "{said}");
+}
+
+#[tokio::test]
 async fn proxy_is_used_for_its_destination() {
     let sink = Sink::start().await;
     let proxy = Sink::start().await;

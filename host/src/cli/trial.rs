@@ -15,7 +15,8 @@ use super::single::{self, Single};
 use super::{ConfigFile, Failure, Outcome, block_on, caches, plain};
 use crate::alert::{Alert, group};
 use crate::config::{
-    self, Config, DestinationKind, Problem, Problems, Settings, did_you_mean, shown_duration,
+    self, Config, DestinationKind, Problem, Problems, Settings, causes, did_you_mean,
+    shown_duration,
 };
 use crate::destinations::Destination;
 use crate::gateway;
@@ -89,6 +90,9 @@ pub fn try_out(what: &Try) -> Outcome {
             .ok_or_else(|| anyhow!("the configuration has no source"))?;
         let answer = read(&source, &request).await?;
         show(&source, &request, &answer, &config.destinations)?;
+        for cause in causes(&Destination::warnings(&config)) {
+            eprintln!("warning: {}", plain::lines(&cause.to_string()));
+        }
         Ok(answer)
     })?;
     match answer {

@@ -75,6 +75,21 @@ impl Destination {
         })
     }
 
+    /// Returns what is likely a mistake in a configuration, though alerts can be sent with it.
+    pub fn warnings(config: &Config) -> Vec<Problem> {
+        let doubts = config.destinations.iter().flat_map(|one| {
+            let webhook = match &one.kind {
+                DestinationKind::Webhook(webhook) => Webhook::new(webhook).ok(),
+                _ => None,
+            };
+            let doubts = webhook.map(|webhook| webhook.doubts()).unwrap_or_default();
+            doubts.into_iter().map(move |(found, help)| {
+                config.problem_of(one, format!("[destinations.{}]: {found}", one.name), help)
+            })
+        });
+        doubts.collect()
+    }
+
     fn of_kind(config: &config::Destination) -> Result<Self, NotUsable> {
         match &config.kind {
             DestinationKind::Itoc360 { url, token, format } => {

@@ -13,6 +13,8 @@
 //! | 408, 429 with its `Retry-After`, 5xx, no answer | retry |
 //! | any other | rejected |
 
+mod template;
+
 use std::fmt::Write as _;
 
 use base64::Engine as _;
@@ -22,12 +24,12 @@ use http_body_util::Full;
 use hyper::Request;
 use hyper::body::Bytes;
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
-use minijinja::{AutoEscape, Environment};
 use plugin_sdk::contract::Status;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
+use self::template::Template;
 use super::http::{Answer, Endpoint, HttpKind, Judged};
 use super::kind::NotUsable;
 use super::words::{link, occurred_at, priority, title, write};
@@ -36,15 +38,13 @@ use crate::clock::wall_ms;
 use crate::config;
 
 const SERVICE: &str = "the webhook";
-/// The name under which the template is known to its own error messages.
-const TEMPLATE: &str = "body";
 
 /// A webhook of the operator's own.
 pub(crate) struct Webhook {
     endpoint: Endpoint,
     config: config::Webhook,
     key: Option<Vec<u8>>,
-    template: Option<Environment<'static>>,
+    template: Option<Template>,
 }
 
 /// The alert as JSON, version 1; also the fields of a template.
@@ -98,7 +98,7 @@ impl Webhook {
         let template = config
             .body
             .as_deref()
-            .map(|body| template(body, json))
+            .map(|body| Template::new(body, json))
             .transpose()?;
         Ok(Self {
             endpoint,
@@ -108,43 +108,12 @@ impl Webhook {
         })
     }
 
-    fn rendered(&self, alert: &Alert) -> Result<Bytes, String> {
-        let title = title(alert);
-        let fingerprint = alert.fingerprint();
-        let occurred_at = occurred_at(alert);
-        let fields = Fields {
-            version: 1,
-            status: if alert.event.status == Status::Trigger {
-                "trigger"
-            } else {
-                "resolve"
-            },
-            priority: priority(alert.event.priority),
-            title: &title,
-            message: alert.event.message.as_deref(),
-            source: &alert.source,
-            key: alert.event.key(),
-            fingerprint: &fingerprint,
-            event_id: &alert.event.event_id,
-            request: &alert.request,
-            received_at: &alert.received_at,
-            occurred_at: &occurred_at,
-            link: link(alert),
-            labels: &alert.event.labels,
-            details: alert.event.details.as_deref(),
-        };
-        let Some(template) = &self.template else {
-            return Ok(write(&fields, 1024));
-        };
-        // `RawValue` means something to serde_json alone.
-        let fields =
-            serde_json::from_slice::<serde_json::Value>(&write(&fields, 1024)).unwrap_or_default();
-        let rendered = template
-            .get_template(TEMPLATE)
-            .and_then(|template| template.render(minijinja::value::Serde(&fields)));
-        rendered.map(Bytes::from).map_err(|error| {
-            format!("the body's template fails on this alert: {error}; fix it, and send it again")
-        })
+    /// Returns what is likely a mistake in the template, each with its help.
+    pub(crate) fn doubts(&self) -> Vec<(String, String)> {
+        self.template
+            .as_ref()
+            .map(Template::doubts)
+            .unwrap_or_default()
     }
 }
 
@@ -154,7 +123,12 @@ impl HttpKind for Webhook {
     }
 
     fn body(&self, alert: &Alert) -> Result<Bytes, String> {
-        self.rendered(alert)
+        let Some(template) = &self.template else {
+            return Ok(fields(alert));
+        };
+        template.render(alert).map(Bytes::from).map_err(|error| {
+            format!("the body's template fails on this alert: {error}; fix it, and send it again")
+        })
     }
 
     fn render(&self, alert: &Alert, body: Bytes) -> Request<Full<Bytes>> {
@@ -195,19 +169,30 @@ impl HttpKind for Webhook {
     }
 }
 
-fn template(body: &str, json: bool) -> Result<Environment<'static>, NotUsable> {
-    let mut environment = Environment::new();
-    environment.set_auto_escape_callback(move |_| {
-        if json {
-            AutoEscape::Json
+/// Returns the alert as JSON.
+fn fields(alert: &Alert) -> Bytes {
+    let fields = Fields {
+        version: 1,
+        status: if alert.event.status == Status::Trigger {
+            "trigger"
         } else {
-            AutoEscape::None
-        }
-    });
-    environment
-        .add_template_owned(TEMPLATE, body.to_owned())
-        .map_err(|error| NotUsable::Template(error.to_string()))?;
-    Ok(environment)
+            "resolve"
+        },
+        priority: priority(alert.event.priority),
+        title: &title(alert),
+        message: alert.event.message.as_deref(),
+        source: &alert.source,
+        key: alert.event.key(),
+        fingerprint: &alert.fingerprint(),
+        event_id: &alert.event.event_id,
+        request: &alert.request,
+        received_at: &alert.received_at,
+        occurred_at: &occurred_at(alert),
+        link: link(alert),
+        labels: &alert.event.labels,
+        details: alert.event.details.as_deref(),
+    };
+    write(&fields, 1024)
 }
 
 /// Returns the key of a Standard Webhooks secret: base64 behind `whsec_`.

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use crate::clock::wall_ms;
 use crate::config::{Config, Problem, StoreKind};
+use crate::destinations::Destination;
 use crate::health::Health;
 use crate::metrics::Metrics;
 use crate::monitor::Expected;
@@ -47,6 +48,7 @@ pub fn warnings(config: &Config, loaded: &Loaded) -> Vec<Problem> {
         .chain(&loaded.warnings)
         .cloned()
         .chain(unmatched)
+        .chain(Destination::warnings(config))
         .collect()
 }
 
