@@ -517,6 +517,30 @@ async fn resolve_ends_what_is_open_under_other_labels() {
 }
 
 #[tokio::test]
+async fn resolve_is_sent_where_its_question_is_refused_but_not_lost() {
+    let sink = Sink::start().await;
+    let table = format!("kind = \"alertmanager\"\nurl = \"{}\"", sink.url(""));
+    let (place, gateway) = start(&table).await;
+    for (number, (answer, tries)) in [(403, 1), (200, 1), (503, 2)].into_iter().enumerate() {
+        let mut asked = 0;
+        sink.answers(move |sent| match sent.method {
+            Method::GET if asked == 0 => {
+                asked += 1;
+                (answer, Vec::new(), "<html>".to_owned())
+            }
+            _ => (200, Vec::new(), String::new()),
+        });
+        let id = accept(&gateway, &number.to_string(), "a key", "resolve").await;
+        let event = place.event_in_state(&id, "delivered").await;
+        let attempts = event["alerts"][0]["attempts"].as_array().unwrap().len();
+        assert_eq!(attempts, tries, "{answer}: {event}");
+        let sent = sink.received().pop().unwrap();
+        assert_eq!(sent.method, Method::POST, "{answer}");
+        assert_eq!(sent.json()[0]["labels"]["key"], "a key", "{answer}");
+    }
+}
+
+#[tokio::test]
 async fn two_destinations_are_told_apart_in_metrics() {
     let first = Itoc360::alertmanager().await;
     let second = Itoc360::alertmanager().await;
