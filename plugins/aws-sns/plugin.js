@@ -3,13 +3,15 @@
 /* The last part of an ARN, which names the resource. */
 const resource = (arn) => text(arn)?.split(/[:/]/).at(-1);
 
+const APPROVALS = { STARTED: "waits for approval", ABANDONED: "waits no longer" };
+
 const PIPELINE = {
   what: "CodePipeline",
   of: ({ pipeline, stage, action }) => [pipeline, ...[stage, action].filter((name) => text(name) !== undefined)],
   // An approval waits for somebody, and the others that start do not.
-  word: ({ state, type }) => (state === "STARTED" && type?.category === "Approval" ? "waits for approval" : state),
+  word: ({ state, type }) => (type?.category === "Approval" && APPROVALS[state]) || state,
   opens: /^(FAILED|waits for approval)$/,
-  closes: /^SUCCEEDED$/,
+  closes: /^(SUCCEEDED|waits no longer)$/,
   passes: /^(STARTED|RESUMED|STOPP(ING|ED)|CANCELED|SUPERSEDED|ABANDONED)$/,
   why: (detail) => detail["execution-result"]?.["external-execution-summary"],
 };

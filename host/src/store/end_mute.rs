@@ -79,6 +79,7 @@ impl Command for EndMute {
             if held.next.is_some() {
                 return Ok(held.next);
             }
+            self.leave_earlier_to_others(step)?;
             self.sum_up(step)?;
         }
         step.touched.begin(self.at_ms, self.now_ms);
@@ -233,6 +234,20 @@ impl EndMute {
             .execute([*id, other, self.mute])?;
         dirty(step, other)?;
         Ok(true)
+    }
+
+    /// Leaves the earlier alerts of a key to the mute that holds its newest one.
+    fn leave_earlier_to_others(&self, step: &Step<'_>) -> Result<(), StoreError> {
+        step.transaction
+            .prepare_cached(
+                "UPDATE muted SET mute = (SELECT k.mute FROM alerts a JOIN keys k ON k.ordering_key = a.ordering_key
+                                          WHERE a.id = muted.alert)
+                 WHERE mute = ?1 AND held IS NOT NULL AND EXISTS
+                     (SELECT 1 FROM alerts a JOIN keys k ON k.ordering_key = a.ordering_key
+                      WHERE a.id = muted.alert AND k.mute <> ?1)",
+            )?
+            .execute([self.mute])?;
+        Ok(())
     }
 
     /// Sends a held alert on its way, or leaves it to another mute.

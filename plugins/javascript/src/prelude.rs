@@ -1,5 +1,7 @@
 //! The functions of the prelude that are the SDK's. Each takes one value as JSON, and returns one.
 
+use std::borrow::Cow;
+
 use plugin_sdk::contract::{Priority, Request, Status, Unreadable};
 use plugin_sdk::form::Form;
 use plugin_sdk::signature::{hmac_sha1, hmac_sha256, same, sha256};
@@ -89,13 +91,64 @@ pub(crate) fn call(
         "text" => json!(of(request)?.text()),
         "json" => {
             let reading = body::read(of(request)?).map_err(Failure::Unreadable)?;
-            return Ok(reading
-                .json()
-                .map_or_else(|| "null".to_owned(), std::borrow::Cow::into_owned));
+            let json = reading.json().unwrap_or("null".into());
+            return Ok(exact(&json).into_owned());
         }
         _ => return Err(Failure::Misused(format!("there is no helper {name}"))),
     };
     Ok(value.to_string())
+}
+
+/// A JSON text, with each integer too long for a number of JavaScript as its text: two ids must not
+/// become one.
+fn exact(json: &str) -> Cow<'_, str> {
+    /// The largest integer with a neighbour of its own.
+    const MOST: u64 = (1 << 53) - 1;
+    let mut exact = String::new();
+    let mut copied = 0;
+    let mut at = 0;
+    let bytes = json.as_bytes();
+    while let Some(byte) = bytes.get(at) {
+        let rest = &bytes[at..];
+        let length = match byte {
+            b'"' => text_length(rest),
+            b'-' | b'0'..=b'9' => {
+                let of_number =
+                    |byte: &&u8| matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9');
+                rest.iter().take_while(of_number).count()
+            }
+            _ => 1,
+        };
+        let token = &json[at..at + length];
+        let digits = token.strip_prefix('-').unwrap_or(token);
+        let is_integer = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+        if is_integer && digits.parse().map_or(true, |number: u64| number > MOST) {
+            for part in [&json[copied..at], "\"", token, "\""] {
+                exact += part;
+            }
+            copied = at + length;
+        }
+        at += length;
+    }
+    if copied == 0 {
+        return Cow::Borrowed(json);
+    }
+    exact += &json[copied..];
+    Cow::Owned(exact)
+}
+
+/// The bytes of the text in quotes with which this begins.
+fn text_length(bytes: &[u8]) -> usize {
+    let mut escaped = false;
+    for (at, byte) in bytes.iter().enumerate().skip(1) {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => return at + 1,
+            _ => {}
+        }
+    }
+    bytes.len()
 }
 
 fn string(argument: &str) -> Result<String, Failure> {
@@ -164,6 +217,26 @@ mod tests {
         );
         assert_eq!(is("details", r#""{\"a\": 1.0}""#), r#"{"a": 1.0}"#);
         assert_eq!(is("details", r#""x""#), r#"{"body_text":"x"}"#);
+    }
+
+    #[test]
+    fn long_integers_of_a_body_are_texts() {
+        for (json, expected) in [
+            ("12345678901234567891", r#""12345678901234567891""#),
+            ("-9007199254740992", r#""-9007199254740992""#),
+            ("9007199254740991", "9007199254740991"),
+            (
+                "[1.2345678901234567891, 12345678901234567e3, 0]",
+                "[1.2345678901234567891, 12345678901234567e3, 0]",
+            ),
+            (
+                r#"{"a\"é12345678901234567": "\\", "b": [12345678901234567, true]}"#,
+                r#"{"a\"é12345678901234567": "\\", "b": ["12345678901234567", true]}"#,
+            ),
+            (r#""12345678901234567"#, r#""12345678901234567"#),
+        ] {
+            assert_eq!(exact(json), expected);
+        }
     }
 
     #[test]

@@ -207,20 +207,25 @@ pub fn of<'a>(
     alert
 }
 
-/// The settings that tell an event.
-const TELLING: [&str; 4] = ["title", "key", "status", "priority"];
+/// The settings that tell an event, beside its title.
+const TELLING: [&str; 3] = ["key", "status", "priority"];
 
 /// Returns whether an event fits the settings: whether any of their places in it holds something. A
 /// title without places fits any event.
 pub fn finds_anything(settings: &Node<'_>, scope: &Scope<'_, '_>) -> bool {
     let missing = scope.asked.missing.take();
+    let read = |name: &str| {
+        let choice = settings.get(name).map(Choice::new);
+        drop(choice.map(|choice| choice.text(scope)));
+    };
     scope.asked.any.set(false);
-    let title = settings.get("title").map(Choice::new);
-    let is_told = title.is_some_and(|title| title.text(scope).is_some());
-    let finds = is_told
+    scope.asked.places.set(false);
+    read("title");
+    let fits_any = !scope.asked.places.get();
+    let finds = fits_any
+        || scope.asked.any.get()
         || TELLING.iter().any(|name| {
-            let choice = settings.get(name).map(Choice::new);
-            drop(choice.map(|choice| choice.text(scope)));
+            read(name);
             scope.asked.any.get()
         });
     scope.asked.missing.replace(missing);

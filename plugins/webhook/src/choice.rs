@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use crate::condition;
+use crate::condition::{self, Held};
 use crate::scope::Scope;
 use crate::tree::Node;
 
@@ -65,9 +65,16 @@ impl<'a, 's: 'a> Choice<'a, 's> {
     /// not compare it as a number.
     pub fn word<T>(&self, scope: &Scope<'a, '_>, read: impl Fn(&str) -> Option<T>) -> Word<T> {
         let mut unknown = None;
-        scope.asked.no_number.take();
+        let mut unjudged = None;
         for source in self.from {
-            let Some(found) = yielded(source, scope) else {
+            let found = match judged(source, scope) {
+                Ok(source) => source.and_then(|source| of_source(source, scope)),
+                Err(text) => {
+                    unjudged.get_or_insert(text);
+                    continue;
+                }
+            };
+            let Some(found) = found else {
                 continue;
             };
             let meant = match self.meaning(&found) {
@@ -75,13 +82,14 @@ impl<'a, 's: 'a> Choice<'a, 's> {
                 None => read(&found),
             };
             match meant {
-                Some(_) if scope.asked.no_number.borrow().is_some() => break,
+                Some(_) if unjudged.is_some() => break,
                 Some(meant) => return Word::Known(meant),
                 None => drop(unknown.get_or_insert(found)),
             }
         }
-        if let Some(text) = scope.asked.no_number.take() {
-            unknown = Some(Cow::Owned(text));
+        // The default may be the end of what the condition would have opened.
+        if let Some(text) = unjudged {
+            return Word::Unknown(text, None);
         }
         let default = self
             .default
@@ -115,13 +123,26 @@ impl<'a, 's: 'a> Choice<'a, 's> {
 /// The text of a source. Where it yields something, what the sources before it lacked is of no
 /// interest.
 fn yielded<'a, 's: 'a>(source: &'a Node<'s>, scope: &Scope<'a, '_>) -> Option<Cow<'a, str>> {
-    let source = match source.get("then") {
-        None => source,
-        Some(then) => {
-            condition::holds(source.get("if")?, scope)?;
-            then
-        }
+    of_source(judged(source, scope).ok()??, scope)
+}
+
+/// Returns the source without its condition, where that holds. An error is the text that the
+/// condition cannot compare.
+fn judged<'a, 's: 'a>(
+    source: &'a Node<'s>,
+    scope: &Scope<'a, '_>,
+) -> Result<Option<&'a Node<'s>>, String> {
+    let Some(then) = source.get("then") else {
+        return Ok(Some(source));
     };
+    match source.get("if").map(|when| condition::holds(when, scope)) {
+        Some(Held::Yes(_)) => Ok(Some(then)),
+        Some(Held::Unknown(text)) => Err(text),
+        Some(Held::No) | None => Ok(None),
+    }
+}
+
+fn of_source<'a, 's: 'a>(source: &'a Node<'s>, scope: &Scope<'a, '_>) -> Option<Cow<'a, str>> {
     let missed = scope.asked.missing.borrow().len();
     let found = scope.text(source.string()?)?;
     scope.asked.missing.borrow_mut().drain(..missed);
@@ -263,12 +284,17 @@ mod tests {
             let with_default = format!(r#"{{"from":{rules},"default":"high"}}"#);
             assert_eq!(
                 priority(&event, &with_default),
-                Word::Unknown(text.to_owned(), Some(Priority::High))
+                Word::Unknown(text.to_owned(), None)
             );
         }
         assert_eq!(priority("{}", rules), Word::Known(Priority::Low));
         assert_eq!(
             priority(r#"{"v":"90,5"}"#, rules),
+            Word::Known(Priority::Critical)
+        );
+        let any = r#"{"from":[{"if":{"any":[{"when":"/v","above":90},{"when":"/s","is":"down"}]},"then":"critical"}],"default":"low"}"#;
+        assert_eq!(
+            priority(r#"{"s":"down","v":"?"}"#, any),
             Word::Known(Priority::Critical)
         );
         let either = r#"[{"if":{"when":"/s","is":"down"},"then":"critical"},{"if":{"when":"/v","above":90},"then":"high"},"low"]"#;

@@ -24,37 +24,66 @@ pub const NUMERIC: [(&str, Compares); 4] = [
     ("at_most", |found, bound| found <= bound),
 ];
 
-/// Returns why a condition holds, if it does: where all that it says is true. Only `present =
-/// false` is true of an empty value: a body that was cut off must not be ignored for its missing
-/// parts.
-pub fn holds(condition: &Node<'_>, scope: &Scope<'_, '_>) -> Option<String> {
+/// What is known of a condition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Held {
+    /// It holds, for this reason.
+    Yes(String),
+    /// It does not.
+    No,
+    /// Nobody knows: this text was to be compared as a number, and is none.
+    Unknown(String),
+}
+
+/// Returns whether all that a condition says is true. Only `present = false` is true of an empty
+/// value: a body that was cut off must not be ignored for its missing parts.
+pub fn holds(condition: &Node<'_>, scope: &Scope<'_, '_>) -> Held {
     nested(condition, scope, 0)
 }
 
-fn nested(condition: &Node<'_>, scope: &Scope<'_, '_>, depth: usize) -> Option<String> {
+fn nested(condition: &Node<'_>, scope: &Scope<'_, '_>, depth: usize) -> Held {
     if depth > MAX_DEPTH {
-        return None;
+        return Held::No;
     }
     let inner = |one: &Node<'_>| nested(one, scope, depth + 1);
     let list = |name: &str| condition.get(name).and_then(Node::items);
     if let Some(all) = list("all") {
-        let reasons = all.iter().map(inner).collect::<Option<Vec<_>>>()?;
-        return Some(reasons.join(", "));
+        let mut reasons = Vec::new();
+        let mut unknown = None;
+        for one in all {
+            match inner(one) {
+                Held::Yes(reason) => reasons.push(reason),
+                Held::No => return Held::No,
+                Held::Unknown(text) => drop(unknown.get_or_insert(text)),
+            }
+        }
+        return unknown.map_or_else(|| Held::Yes(reasons.join(", ")), Held::Unknown);
     }
     if let Some(any) = list("any") {
-        return any.iter().find_map(inner);
+        let mut unknown = Held::No;
+        for one in any {
+            match inner(one) {
+                Held::Yes(reason) => return Held::Yes(reason),
+                Held::No => {}
+                Held::Unknown(text) => unknown = Held::Unknown(text),
+            }
+        }
+        return unknown;
     }
     if let Some(not) = condition.get("not") {
-        let holds = inner(not).is_some();
-        // Of what cannot be compared, neither is known.
-        let is_known = scope.asked.no_number.borrow().is_none();
-        return (!holds && is_known).then(|| format!("not {}", spelled(not)));
+        return match inner(not) {
+            Held::Yes(_) => Held::No,
+            Held::No => Held::Yes(format!("not {}", spelled(not))),
+            Held::Unknown(text) => Held::Unknown(text),
+        };
     }
     compared(condition, scope)
 }
 
-fn compared(condition: &Node<'_>, scope: &Scope<'_, '_>) -> Option<String> {
-    let when = condition.get("when")?.string()?;
+fn compared(condition: &Node<'_>, scope: &Scope<'_, '_>) -> Held {
+    let Some(when) = condition.get("when").and_then(Node::string) else {
+        return Held::No;
+    };
     let found = scope.text(when.clone().into_owned().into());
     let of_found = |holds: &dyn Fn(&str) -> bool| found.as_deref().is_some_and(holds);
     let is_in = |words: &Node<'_>| {
@@ -76,21 +105,15 @@ fn compared(condition: &Node<'_>, scope: &Scope<'_, '_>) -> Option<String> {
         };
         of_found(&|found| filter::matches(&regex, found, &scope.asked.unread))
     };
-    let number = || {
-        let found = found.as_deref()?;
-        let number = number(found);
-        if number.is_none() {
-            let found = line(found, MAX_VALUE_CHARS);
-            scope.asked.no_number.replace(Some(found));
-        }
-        number
-    };
-    let numeric = NUMERIC.iter().all(|(name, compare)| {
-        let Some(bound) = condition.get(name) else {
-            return true;
-        };
+    let number = found.as_deref().and_then(number);
+    let mut bounds = NUMERIC
+        .iter()
+        .filter_map(|(name, compare)| Some((condition.get(name)?, compare)))
+        .peekable();
+    let is_unknown = bounds.peek().is_some() && number.is_none();
+    let numeric = bounds.all(|(bound, compare)| {
         let bound = bound.json().get().parse::<f64>();
-        matches!((number(), bound), (Some(found), Ok(bound)) if compare(found, bound))
+        matches!((number, bound), (Some(found), Ok(bound)) if compare(found, bound))
     });
     let present = condition
         .get("present")
@@ -101,12 +124,15 @@ fn compared(condition: &Node<'_>, scope: &Scope<'_, '_>) -> Option<String> {
             .is_none_or(|words| found.is_some() && !is_in(words))
         && condition.get("same_as").is_none_or(same_as)
         && condition.get("matches").is_none_or(matches)
-        && numeric
+        && (numeric || is_unknown)
         && present.is_none_or(|present| present == found.is_some());
-    holds.then(|| match &found {
-        Some(found) => format!("{when} is {:?}", line(found, MAX_VALUE_CHARS)),
-        None => format!("{when} is empty"),
-    })
+    match found {
+        _ if !holds => Held::No,
+        Some(found) if is_unknown => Held::Unknown(line(&found, MAX_VALUE_CHARS)),
+        None if is_unknown => Held::No,
+        Some(found) => Held::Yes(format!("{when} is {:?}", line(&found, MAX_VALUE_CHARS))),
+        None => Held::Yes(format!("{when} is empty")),
+    }
 }
 
 /// A number as senders write it: `93.2`, ` 93.2 %`, `93,2`. `1,234` may be a thousand or not, and
@@ -169,6 +195,13 @@ mod tests {
     use plugin_sdk::testing;
 
     fn reason(event: &str, condition: &str) -> Option<String> {
+        match held(event, condition) {
+            Held::Yes(reason) => Some(reason),
+            Held::No | Held::Unknown(_) => None,
+        }
+    }
+
+    fn held(event: &str, condition: &str) -> Held {
         let request = testing::post("https://a.example/").build();
         let asked = Asked::new(0);
         let event = Node::read(event).unwrap();
@@ -299,6 +332,33 @@ mod tests {
                 holds,
                 "{condition} {event}"
             );
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_compared_is_unknown_unless_another_decides() {
+        let number = r#"{"when":"/v","above":90}"#;
+        let down = r#"{"when":"/s","is":"down"}"#;
+        let unknown = Held::Unknown("2 GB".to_owned());
+        for (condition, state, expected) in [
+            (number.to_owned(), "up", unknown.clone()),
+            (format!(r#"{{"not":{number}}}"#), "up", unknown.clone()),
+            (format!(r#"{{"all":[{number},{down}]}}"#), "up", Held::No),
+            (format!(r#"{{"all":[{down},{number}]}}"#), "up", Held::No),
+            (
+                format!(r#"{{"all":[{down},{number}]}}"#),
+                "down",
+                unknown.clone(),
+            ),
+            (format!(r#"{{"any":[{number},{down}]}}"#), "up", unknown),
+            (
+                format!(r#"{{"any":[{number},{down}]}}"#),
+                "down",
+                Held::Yes(r#"/s is "down""#.to_owned()),
+            ),
+        ] {
+            let event = format!(r#"{{"v":"2 GB","s":"{state}"}}"#);
+            assert_eq!(held(&event, &condition), expected, "{condition} {state}");
         }
     }
 

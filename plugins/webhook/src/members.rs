@@ -8,7 +8,7 @@ use plugin_sdk::contract::{
 use plugin_sdk::{body, json};
 
 use crate::alert::{self, Event};
-use crate::condition;
+use crate::condition::{self, Held};
 use crate::decode;
 use crate::identity::Identity;
 use crate::place::Place;
@@ -194,8 +194,10 @@ fn ignored(settings: &Node<'_>, scope: &Scope<'_, '_>) -> Option<String> {
     let conditions = settings.get("ignore").and_then(Node::items)?;
     let found = conditions
         .iter()
-        .find_map(|condition| condition::holds(condition, scope));
+        .find_map(|condition| match condition::holds(condition, scope) {
+            Held::Yes(reason) => Some(reason),
+            Held::No | Held::Unknown(_) => None,
+        });
     scope.asked.missing.borrow_mut().clear();
-    scope.asked.no_number.take();
     found
 }

@@ -34,10 +34,10 @@ pub struct Asked {
     pub unread: Cell<usize>,
     /// The places that held nothing, since it was last emptied.
     pub missing: RefCell<Vec<String>>,
-    /// Whether a place of the event or the body held something, since it was last set.
+    /// Whether a place that senders fill held something, since it was last set.
     pub any: Cell<bool>,
-    /// A text that was to be compared as a number and is none, since it was last taken.
-    pub no_number: RefCell<Option<String>>,
+    /// Whether any place at all was asked, since it was last set.
+    pub places: Cell<bool>,
 }
 
 /// A text up to this length costs nothing to read: a status must be read of every member, however
@@ -58,7 +58,7 @@ impl Asked {
             unread,
             missing: RefCell::default(),
             any: Cell::default(),
-            no_number: RefCell::default(),
+            places: Cell::default(),
         }
     }
 
@@ -95,10 +95,18 @@ fn stands_for_nothing(text: &str) -> bool {
 
 impl<'a, 'j> Scope<'a, 'j> {
     /// The text that a setting makes of this event. `None` where it is empty: a template is where
-    /// all of its places are, or where any is and it counts as a [`Scope::whole`].
+    /// all of its places are, or where any is and it counts as a [`Scope::whole`]. As such it is also
+    /// empty where all of its places hold words for nothing.
     pub fn text(&self, source: Cow<'a, str>) -> Option<Cow<'a, str>> {
         match Source::parse(&source) {
-            Ok(Source::Place(ask)) => self.ask(&ask),
+            Ok(Source::Place(ask)) => {
+                let found = self.ask(&ask)?;
+                if self.whole && stands_for_nothing(&found) {
+                    self.asked.misses(ask.place);
+                    return None;
+                }
+                Some(found)
+            }
             Ok(Source::Template(items)) => self.render(&items).map(Cow::Owned),
             // What is no source was refused when the settings were checked.
             Ok(Source::Literal(_)) | Err(_) => Some(source).filter(|text| !text.trim().is_empty()),
@@ -109,6 +117,8 @@ impl<'a, 'j> Scope<'a, 'j> {
         let mut text = String::with_capacity(120);
         let mut empty = true;
         let mut has_place = false;
+        let mut nothings = Vec::new();
+        let mut is_id = false;
         for item in items {
             match item {
                 Item::Text(literal) => text.push_str(literal),
@@ -118,12 +128,22 @@ impl<'a, 'j> Scope<'a, 'j> {
                         Some(found) => {
                             text.push_str(&found);
                             empty = false;
+                            match stands_for_nothing(&found) {
+                                true => nothings.push(ask.place),
+                                false => is_id = true,
+                            }
                         }
                         None if self.whole => return None,
                         None => {}
                     }
                 }
             }
+        }
+        if self.whole && has_place && !is_id {
+            nothings
+                .into_iter()
+                .for_each(|place| self.asked.misses(place));
+            return None;
         }
         (!empty || !has_place).then_some(text)
     }
@@ -141,10 +161,13 @@ impl<'a, 'j> Scope<'a, 'j> {
                 })
                 .text()
         };
-        let is_id = |found: &str| !self.whole || !stands_for_nothing(found);
-        let found = found.filter(|found| is_id(found));
-        if found.is_some() && matches!(ask.place, Place::Event(_) | Place::Body(_)) {
-            self.asked.any.set(true);
+        let is_filled = matches!(
+            ask.place,
+            Place::Event(_) | Place::Body(_) | Place::Header(_) | Place::Query(_)
+        );
+        if is_filled {
+            self.asked.places.set(true);
+            self.asked.any.set(self.asked.any.get() || found.is_some());
         }
         // What has words of its own to stand before or behind it may well be absent.
         let optional = || {
@@ -265,10 +288,11 @@ mod tests {
         };
         assert_eq!(whole.text("{/n}/{/x}/{$body/n}".into()), None);
         assert_eq!(whole.text("{/n}/{$body/n}".into()).as_deref(), Some("1/2"));
-        assert!(asked.any.replace(false));
-        assert_eq!(whole.text("{$body/x}{/y}".into()), None);
+        assert!(asked.any.replace(false) && asked.places.replace(false));
         assert_eq!(whole.text("$method".into()).as_deref(), Some("POST"));
-        assert!(!asked.any.get());
+        assert!(!asked.places.get());
+        assert_eq!(whole.text("{$body/x}{/y}".into()), None);
+        assert!(asked.places.get() && !asked.any.get());
         let nothing = Scope {
             body: None,
             event: None,

@@ -1,6 +1,6 @@
 //! The state of sources and destinations; and the audit.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -178,7 +178,8 @@ pub async fn source(desk: &Desk, name: &str) -> Result<SourceState, Problem> {
     })
 }
 
-/// All destinations, in the order of the configuration; and removed ones for which alerts wait.
+/// All destinations, in the order of the configuration; and removed ones with alerts that wait or are
+/// dead letters.
 pub async fn destinations(desk: &Desk) -> Result<Vec<Destination>, Problem> {
     let (backlog, dead, receipts) = desk
         .readers
@@ -203,9 +204,18 @@ pub fn destinations_with(
     let board = desk.about.health.read();
     let activity = &desk.about.metrics.activity;
     let catalogue = desk.catalogue();
+    let waiting_for = |name: &str| backlog.iter().find(|one| one.destination == name);
+    let dead_of = |name: &str| {
+        let found = dead.iter().find(|(known, _)| known == name);
+        found.map_or(0, |(_, dead)| *dead)
+    };
+    let last_receipt_of = |name: &str| {
+        let found = receipts.iter().find(|(known, _)| known == name);
+        found.map(|(_, at)| at.clone())
+    };
     let destinations = catalogue.destinations.iter().map(|facts| {
         let health = board.destinations.get(&facts.name);
-        let waiting = backlog.iter().find(|one| one.destination == facts.name);
+        let waiting = waiting_for(&facts.name);
         let series = activity.of_destination(&facts.name);
         Destination {
             state: health.map(|health| health.state),
@@ -221,25 +231,24 @@ pub fn destinations_with(
             next_fallback: waiting
                 .and_then(|waiting| waiting.waits_since)
                 .and_then(|since| facts.falls_back(since)),
-            dead: dead
-                .iter()
-                .find(|(name, _)| *name == facts.name)
-                .map_or(0, |(_, dead)| *dead),
-            last_receipt: receipts
-                .iter()
-                .find(|(name, _)| *name == facts.name)
-                .map(|(_, at)| at.clone()),
+            dead: dead_of(&facts.name),
+            last_receipt: last_receipt_of(&facts.name),
             delivered_last_hour: series.hour().delivered,
             delivered_last_day: series.day().delivered,
             facts: facts.clone(),
         }
     });
-    let is_removed = |waiting: &&Backlog| {
-        let mut known = catalogue.destinations.iter();
-        known.all(|facts| facts.name != waiting.destination)
-    };
-    let removed = backlog.iter().filter(is_removed).map(|waiting| Destination {
-        facts: DestinationFacts::removed(&waiting.destination),
+    let mut removed: BTreeSet<&str> = backlog.iter().map(|one| &*one.destination).collect();
+    removed.extend(
+        dead.iter()
+            .filter(|(_, dead)| *dead > 0)
+            .map(|(name, _)| &**name),
+    );
+    for facts in &catalogue.destinations {
+        removed.remove(&*facts.name);
+    }
+    let removed = removed.into_iter().map(|name| Destination {
+        facts: DestinationFacts::removed(name),
         // Only an operator can fix it.
         state: Some(DestinationState::Held),
         since: None,
@@ -251,12 +260,12 @@ pub fn destinations_with(
         next_attempt: None,
         breaker: None,
         attempt_ms: None,
-        pending: waiting.pending,
+        pending: waiting_for(name).map_or(0, |waiting| waiting.pending),
         pending_is_at_least: *is_cut,
-        oldest_pending: Some(waiting.oldest.clone()),
+        oldest_pending: waiting_for(name).map(|waiting| waiting.oldest.clone()),
         next_fallback: None,
-        dead: 0,
-        last_receipt: None,
+        dead: dead_of(name),
+        last_receipt: last_receipt_of(name),
         delivered_last_hour: 0,
         delivered_last_day: 0,
     });

@@ -957,13 +957,15 @@ async fn end_of_a_mute_opens_into_groups_and_leaves_other_mutes() {
         mute: Some(first),
         ..GROUPED
     };
-    bench.keep(policy, &[("k1-1", "1"), ("k2-1", "1")]).await;
+    bench
+        .keep(policy, &[("k1-0", "1"), ("k1-1", "1"), ("k2-1", "1")])
+        .await;
     bench.unmute(first, Some(second)).await;
     assert!(bench.take(DESTINATION).await.is_empty(), "all are held on");
     bench.unmute(second, None).await;
     assert_eq!(
         bench.take(DESTINATION).await,
-        ["mute/2 trigger: 2 muted", "group/code=1 trigger: 2 events"]
+        ["mute/2 trigger: 3 muted", "group/code=1 trigger: 2 events"]
     );
     bench.close(GROUPED, "k1-2").await;
     bench.close(GROUPED, "k2-2").await;

@@ -418,6 +418,12 @@ impl Model {
                     self.keys.get_mut(&key(one.event)).unwrap().mute = Some(other);
                 }
             }
+            for one in &mut self.held {
+                let row = self.keys.get(&key(one.event));
+                if one.mute == mute && row.is_some_and(|row| row.mute == Some(other)) {
+                    one.mute = other;
+                }
+            }
         }
         let held: Vec<Held> = self
             .held
