@@ -98,10 +98,10 @@ pub fn of<'a>(
         scope,
     };
     let choice = |name: &str| settings.get(name).map(Choice::new);
+    scope.asked.any.set(false);
     let status =
         choice("status").map_or(Word::Absent, |choice| choice.word(scope, Status::from_word));
     let status = notes.word(NoteKind::UnknownStatus, "status", status);
-    let is_another = !finds_anything(settings, scope);
     let priority = choice("priority").map_or(Word::Absent, |choice| {
         choice.word(scope, Priority::from_word)
     });
@@ -113,12 +113,10 @@ pub fn of<'a>(
         Priority::Medium
     });
     let mut status = status.unwrap_or(Status::Trigger);
-    if event.unreadable.is_some() || is_another {
-        // What it says is not known: a default of the settings may be the end of nothing.
-        priority = priority.min(Priority::High);
-        status = Status::Trigger;
-    }
-    let title = title(&event, choice("title"));
+    scope.asked.places.set(false);
+    let given = choice("title").and_then(|choice| choice.text(scope));
+    // A title without places fits any event.
+    let fits_any = !scope.asked.places.get();
     notes.missing(NoteKind::Nothing, "title");
     // Half an id would be that of many events.
     let whole = Scope {
@@ -134,9 +132,15 @@ pub fn of<'a>(
         }
     });
     notes.missing(NoteKind::IncompleteKey, "key");
+    let is_another = !fits_any && !scope.asked.any.get();
+    if event.unreadable.is_some() || is_another {
+        // What it says is not known: a default of the settings may be the end of nothing.
+        priority = priority.min(Priority::High);
+        status = Status::Trigger;
+    }
     let event_id = id("event_id").filter(|id| written(id) <= MAX_ID_BYTES);
     notes.missing(NoteKind::IncompleteId, "event_id");
-    let mut alert = Alert::new(String::new(), priority, title);
+    let mut alert = Alert::new(String::new(), priority, title(&event, given));
     alert.status = status;
     alert.key = key;
     // An id becomes the key of what has none, where it resolves or stands twice in a request.
@@ -305,11 +309,9 @@ pub fn of_the_left_out(request: &Request, count: u64, priority: Priority) -> Ale
 }
 
 /// The title by the settings, or else the best words of the event.
-fn title<'a>(event: &Event<'a, '_>, choice: Option<Choice<'a, '_>>) -> String {
+fn title(event: &Event<'_, '_>, given: Option<Cow<'_, str>>) -> String {
     let scope = &event.scope;
-    let given = choice
-        .and_then(|choice| choice.text(scope))
-        .map(|text| line(&text, MAX_TITLE_CHARS));
+    let given = given.map(|text| line(&text, MAX_TITLE_CHARS));
     let source = &scope.request.source;
     if let Some(unreadable) = event.unreadable {
         return match given.filter(|title| !title.is_empty()) {
