@@ -1,16 +1,15 @@
 //! The real Alertmanager as a sender: what fires in it opens an alert, what resolves closes it, and
 //! however often it repeats itself, nobody is paged twice.
 
-use std::net::SocketAddr;
-
 use itoc360_double::Received;
 use jiff::{Timestamp, ToSpan};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use crate::harness::{Gateway, Installed, Itoc360, Place, Process, Program, Setup, needs, read};
+use crate::harness::{
+    Alertmanager, Gateway, Installed, Itoc360, Place, Program, Setup, needs, read,
+};
 
 const TOKEN: &str = "canary-of-alertmanager-9d3c";
 
@@ -19,24 +18,16 @@ const PASSWORD: &str = "canary-of-a-login-4e7a";
 /// Repeats come every second here, and would be counted.
 const DROP: &str = "settings.repeats = \"drop\"";
 
-/// An Alertmanager that posts to a gateway.
-struct Alertmanager {
-    process: Process,
-    address: SocketAddr,
-    _folder: TempDir,
-}
-
 impl Alertmanager {
     /// Starts one that sends to a source of this name, and shows `proof` (lines of its
     /// `http_config`).
-    async fn start(
+    async fn sending(
         program: &Installed,
         gateway: &Gateway,
         source: &str,
         proof: &str,
         max_alerts: usize,
     ) -> Self {
-        let folder = tempfile::tempdir().unwrap();
         let config = format!(
             "route: {{ receiver: gateway, group_by: [alertname], group_wait: 100ms, group_interval: 1s, \
              repeat_interval: 1s }}\n\
@@ -44,25 +35,7 @@ impl Alertmanager {
              max_alerts: {max_alerts}\n        http_config: {{ {proof} }}\n",
             gateway.address
         );
-        std::fs::write(folder.path().join("alertmanager.yml"), config).unwrap();
-        let mut command = program.command();
-        command.current_dir(folder.path()).args([
-            "--config.file=alertmanager.yml",
-            "--storage.path=data",
-            "--web.listen-address=127.0.0.1:0",
-            "--cluster.listen-address=",
-            "--log.format=json",
-        ]);
-        let mut process = Process::start(command);
-        let listening = |line: &Value| {
-            (line["msg"] == "Listening on").then(|| line["address"].as_str()?.parse().ok())?
-        };
-        let address = process.log("Listening on", listening).await;
-        Self {
-            process,
-            address,
-            _folder: folder,
-        }
+        Self::start(program, &config).await
     }
 
     /// Tells it of alerts, as Prometheus does.
@@ -149,7 +122,7 @@ async fn alert_opens_once_closes_and_opens_when_it_fires_again() {
     };
     let (itoc360, _place, gateway) =
         start(&format!("settings.bearer_token = \"{TOKEN}\"\n{DROP}")).await;
-    let alertmanager = Alertmanager::start(&program, &gateway, "prometheus", &bearer(), 0).await;
+    let alertmanager = Alertmanager::sending(&program, &gateway, "prometheus", &bearer(), 0).await;
 
     let first = firing("web-1:9100", minutes_ago(5));
     alertmanager.hear(std::slice::from_ref(&first)).await;
@@ -201,7 +174,7 @@ async fn each_alert_of_a_group_opens_and_closes_by_itself() {
     let login = format!("settings.basic = {{ user = \"am\", password = \"{PASSWORD}\" }}\n{DROP}");
     let (itoc360, _place, gateway) = start(&login).await;
     let proof = format!("basic_auth: {{ username: am, password: {PASSWORD} }}");
-    let alertmanager = Alertmanager::start(&program, &gateway, "prometheus", &proof, 0).await;
+    let alertmanager = Alertmanager::sending(&program, &gateway, "prometheus", &proof, 0).await;
 
     let machines = ["web-1", "web-2", "web-3"].map(|machine| firing(machine, minutes_ago(5)));
     alertmanager.hear(&machines).await;
@@ -228,7 +201,7 @@ async fn alerts_that_alertmanager_leaves_out_are_told_as_one() {
     };
     let (itoc360, _place, gateway) =
         start(&format!("settings.bearer_token = \"{TOKEN}\"\n{DROP}")).await;
-    let alertmanager = Alertmanager::start(&program, &gateway, "prometheus", &bearer(), 2).await;
+    let alertmanager = Alertmanager::sending(&program, &gateway, "prometheus", &bearer(), 2).await;
     let machines = ["web-1", "web-2", "web-3"].map(|machine| firing(machine, minutes_ago(5)));
     alertmanager.hear(&machines).await;
     notifications(&gateway, 2.0).await;
@@ -249,7 +222,7 @@ async fn a_firing_that_is_told_again_updates_the_alert() {
         return;
     };
     let (itoc360, _place, gateway) = start(&format!("settings.bearer_token = \"{TOKEN}\"")).await;
-    let alertmanager = Alertmanager::start(&program, &gateway, "prometheus", &bearer(), 0).await;
+    let alertmanager = Alertmanager::sending(&program, &gateway, "prometheus", &bearer(), 0).await;
     alertmanager.hear(&[firing("web-1", minutes_ago(5))]).await;
     let received = itoc360.requests(3).await;
     assert!(received.iter().all(|one| told(one) == told(&received[0])));
@@ -267,7 +240,7 @@ async fn a_storm_in_one_notification_pages_for_each() {
     };
     let (itoc360, _place, gateway) =
         start(&format!("settings.bearer_token = \"{TOKEN}\"\n{DROP}")).await;
-    let alertmanager = Alertmanager::start(&program, &gateway, "prometheus", &bearer(), 0).await;
+    let alertmanager = Alertmanager::sending(&program, &gateway, "prometheus", &bearer(), 0).await;
     let since = minutes_ago(5);
     let storm: Vec<_> = (0..ALERTS)
         .map(|number| {
@@ -295,7 +268,7 @@ async fn wrong_token_is_refused_and_alertmanager_says_so_too() {
     let (itoc360, _place, mut gateway) =
         start("settings.bearer_token = \"another-token-of-some-length\"").await;
     let mut alertmanager =
-        Alertmanager::start(&program, &gateway, "prometheus", &bearer(), 0).await;
+        Alertmanager::sending(&program, &gateway, "prometheus", &bearer(), 0).await;
     alertmanager.hear(&[firing("web-1", minutes_ago(5))]).await;
     let refused = |line: &Value| line["err"].as_str()?.contains("403").then_some(());
     alertmanager.process.log("status code 403", refused).await;

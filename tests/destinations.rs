@@ -1,17 +1,15 @@
 //! Every kind of destination that speaks HTTP: what it is sent, what its answers mean, what it does
 //! on a bad line, and that its credential shows nowhere. Mail has tests of its own.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use hyper::Method;
 use itoc360_double::Reply;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use crate::harness::{
-    Gateway, Installed, Itoc360, Line, Place, Process, Program, Sent, Setup, Sink, State, needs,
-    plugin, until,
+    Alertmanager, Gateway, Installed, Itoc360, Line, Place, Program, Sent, Setup, Sink, State,
+    needs, plugin, until,
 };
 
 const CANARY: &str = "canary-of-a-destination-7c1e";
@@ -401,37 +399,11 @@ async fn public_egress_reaches_no_private_address() {
     );
 }
 
-/// A real Alertmanager that tells nobody.
-struct Alertmanager {
-    _process: Process,
-    _folder: TempDir,
-    address: SocketAddr,
-}
-
 impl Alertmanager {
-    async fn start(program: &Installed) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+    /// Starts one that tells nobody.
+    async fn silent(program: &Installed) -> Self {
         let config = "route: { receiver: none }\nreceivers: [{ name: none }]\n";
-        std::fs::write(folder.path().join("alertmanager.yml"), config).unwrap();
-        let mut command = program.command();
-        command.current_dir(folder.path()).args([
-            "--config.file=alertmanager.yml",
-            "--storage.path=data",
-            "--web.listen-address=127.0.0.1:0",
-            "--cluster.listen-address=",
-            "--log.format=json",
-        ]);
-        let mut process = Process::start(command);
-        let listening = |line: &Value| {
-            let listens = line["msg"] == "Listening on";
-            listens.then(|| line["address"].as_str()?.parse().ok())?
-        };
-        let address = process.log("Listening on", listening).await;
-        Self {
-            _process: process,
-            _folder: folder,
-            address,
-        }
+        Self::start(program, config).await
     }
 
     fn table(&self) -> String {
@@ -454,7 +426,7 @@ async fn real_alertmanager_takes_an_alert_and_its_resolve() {
     let Some(program) = needs(Program::Alertmanager) else {
         return;
     };
-    let alertmanager = Alertmanager::start(&program).await;
+    let alertmanager = Alertmanager::silent(&program).await;
     let (place, gateway) = start(&alertmanager.table()).await;
     let id = accept(&gateway, "opens", "a \"key\"\\", "trigger").await;
     place.event_in_state(&id, "delivered").await;
@@ -471,7 +443,7 @@ async fn resolve_ends_what_is_open_under_other_labels() {
     let Some(program) = needs(Program::Alertmanager) else {
         return;
     };
-    let alertmanager = Alertmanager::start(&program).await;
+    let alertmanager = Alertmanager::silent(&program).await;
     let sink = Sink::start().await;
     sink.answers_with(400, "no");
     let main = format!(

@@ -6,6 +6,7 @@
 //! Nothing here waits for a time to pass. Tests follow another process by its output, by its
 //! requests, or, without either, by [`until`].
 
+mod alertmanager;
 pub mod disk;
 mod gateway;
 mod itoc360;
@@ -25,6 +26,7 @@ pub mod tls;
 pub mod twilio;
 mod wait;
 
+pub use alertmanager::Alertmanager;
 pub use gateway::{Answer, Gateway, read};
 pub use itoc360::{Itoc360, TOKEN as ITOC360_TOKEN};
 pub use line::{Line, State};
